@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# "make help" lists the targets.  The module itself is described in Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+all: module
+
+module:				## build kvm_mrm.ko for the running kernel (KDIR=... for another)
+	@test -d $(KDIR) || { echo "no kernel headers at $(KDIR): install linux-headers-$$(uname -r)," \
+		"or name others with KDIR=" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+user:				## build mrmctl
+	$(MAKE) -C userspace
+
+install: module user		## install module, mrmctl, man page and completion (DESTDIR, PREFIX)
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+	$(MAKE) -C userspace install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(if $(DESTDIR),,depmod -a)
+
+demo:				## watch four libvirt guests share memory on the test host (5 minutes)
+	@scripts/host --mem 4G --budget 600 -- scripts/demo
+
+test:				## unit tests, then selftests on the test host, on 6.12 and 6.1
+	@scripts/test
+
+test-guests:			## all tests with whole libvirt guests (25 minutes)
+	@scripts/test --guests
+
+bench-share:			## the same guests under KSM and under us, in one run
+	@scripts/host --budget 1800 -- selftests/bench/bench-share
+
+style:				## checkpatch, sparse, clang-format, shellcheck
+	@scripts/style
+
+check-host:			## test the test host itself
+	@scripts/self-check-host
+
+clean:				## remove what was built in the tree
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	$(MAKE) -C userspace clean
+
+help:				## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
+
+.PHONY: all module user install demo test test-guests bench-share style check-host clean help
