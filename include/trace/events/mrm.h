@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM mrm
+
+#if !defined(MRM_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define MRM_TRACE_H
+
+#include <linux/tracepoint.h>
+
+/* A guest page is its virtual address in the VM's process >> PAGE_SHIFT. */
+
+TRACE_EVENT(mrm_adopt,
+	TP_PROTO(pid_t pid, unsigned long first, unsigned long pages, const char *result),
+	TP_ARGS(pid, first, pages, result),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, first)
+		__field(unsigned long, pages)
+		__field(const char *, result)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->first = first;
+		__entry->pages = pages;
+		__entry->result = result;
+	),
+	TP_printk("pid=%d first=%#lx pages=%lu result=\"%s\"", __entry->pid, __entry->first,
+		  __entry->pages, __entry->result)
+);
+
+TRACE_EVENT(mrm_fault,
+	TP_PROTO(pid_t pid, unsigned long guest_page, bool write, bool populated),
+	TP_ARGS(pid, guest_page, write, populated),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, guest_page)
+		__field(bool, write)
+		__field(bool, populated)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->guest_page = guest_page;
+		__entry->write = write;
+		__entry->populated = populated;
+	),
+	TP_printk("pid=%d guest_page=%#lx write=%d populated=%d", __entry->pid,
+		  __entry->guest_page, __entry->write, __entry->populated)
+);
+
+TRACE_EVENT(mrm_share,
+	TP_PROTO(pid_t pid, unsigned long guest_page, bool zero),
+	TP_ARGS(pid, guest_page, zero),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, guest_page)
+		__field(bool, zero)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->guest_page = guest_page;
+		__entry->zero = zero;
+	),
+	TP_printk("pid=%d guest_page=%#lx zero=%d", __entry->pid, __entry->guest_page,
+		  __entry->zero)
+);
+
+TRACE_EVENT(mrm_break,
+	TP_PROTO(pid_t pid, unsigned long guest_page),
+	TP_ARGS(pid, guest_page),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, guest_page)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->guest_page = guest_page;
+	),
+	TP_printk("pid=%d guest_page=%#lx", __entry->pid, __entry->guest_page)
+);
+
+TRACE_EVENT(mrm_discard,
+	TP_PROTO(pid_t pid, unsigned long first, unsigned long pages, unsigned long freed),
+	TP_ARGS(pid, first, pages, freed),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, first)
+		__field(unsigned long, pages)
+		__field(unsigned long, freed)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->first = first;
+		__entry->pages = pages;
+		__entry->freed = freed;
+	),
+	TP_printk("pid=%d first=%#lx pages=%lu freed=%lu", __entry->pid, __entry->first,
+		  __entry->pages, __entry->freed)
+);
+
+#endif
+
+/* This part must be outside the guard. */
+#include <trace/define_trace.h>

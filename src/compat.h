@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The one place that knows kernel versions.  Each entry names the release and
+ * the change; everything else in src/ is written for the newest kernel.
+ */
+#ifndef MRM_COMPAT_H
+#define MRM_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "kvm-mrm supports Linux 6.1 and newer"
+#endif
+
+#ifndef CONFIG_X86_64
+#error "kvm-mrm supports x86-64 only"
+#endif
+
+/*
+ * 6.3, "mm: introduce vma->vm_flags wrapper functions": vm_flags became
+ * read-only.  Before, the mmap lock held for writing was all it took.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/*
+ * 6.4, "mm: introduce per-VMA locks": faults may run without the mmap lock,
+ * so a change of a VMA must lock it.  Before, the mmap lock excludes them.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+static inline void vma_start_write(struct vm_area_struct *vma)
+{
+	mmap_assert_write_locked(vma->vm_mm);
+}
+#endif
+
+/* 6.8, "KVM: x86: rename KVM_ADDRESS_SPACE_NUM to KVM_MAX_NR_ADDRESS_SPACES". */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define KVM_MAX_NR_ADDRESS_SPACES KVM_ADDRESS_SPACE_NUM
+#endif
+
+/*
+ * 6.16, "mm: rename page->index to page->__folio_index".  The word is ours on
+ * a frame: only page cache and anonymous folios give it a meaning.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define mrm_page_index_word(page) (&(page)->index)
+#else
+#define mrm_page_index_word(page) (&(page)->__folio_index)
+#endif
+
+/* 6.18, "fs: rename generic_delete_inode() to inode_just_drop()". */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define inode_just_drop generic_delete_inode
+#endif
+
+/*
+ * 6.18, "KVM: Export KVM-internal symbols for sub-modules only": file_is_kvm()
+ * is closed to us.  What is left is the name of the file.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+static inline bool mrm_file_is_kvm(struct file *file)
+{
+	struct module *owner = file->f_op->owner;
+
+	return owner && !strncmp(owner->name, "kvm", 3) &&
+	       !strcmp(file->f_path.dentry->d_name.name, "kvm-vm");
+}
+#else
+#define mrm_file_is_kvm file_is_kvm
+#endif
+
+/*
+ * The function of kvm.ko that every new memory slot passes through.  7.x
+ * folded __kvm_set_memory_region() into kvm_set_memory_region(); before, the
+ * outer one may have been inlined into the ioctl and would not be hit.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define MRM_KVM_SET_MEMORY_REGION "__kvm_set_memory_region"
+#else
+#define MRM_KVM_SET_MEMORY_REGION "kvm_set_memory_region"
+#endif
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRM_COUNTERS_H
+#define MRM_COUNTERS_H
+
+#include <linux/atomic.h>
+
+struct mrm_vm;
+
+/**
+ * enum mrm_counter - what is counted for each VM and for the host
+ * @MRM_PRIVATE: guest pages with a frame of their own now
+ * @MRM_SHARED: guest pages backed by a shared frame now, zero pages included
+ * @MRM_ZERO: guest pages backed by a zero frame now
+ * @MRM_HINTED: private frames in the frame table now
+ * @MRM_INELIGIBLE: guest pages barred from sharing by a false match now
+ * @MRM_SCANNED: guest pages the scanner looked at so far
+ * @MRM_BROKEN: shared guest pages that became private again so far
+ * @MRM_DISCARDED: guest pages given back by MADV_DONTNEED so far
+ * @MRM_SCAN_NS: time the scanner worked for it, ns (a VM's part)
+ * @MRM_NR_COUNTERS: how many there are
+ */
+enum mrm_counter {
+	MRM_PRIVATE,
+	MRM_SHARED,
+	MRM_ZERO,
+	MRM_HINTED,
+	MRM_INELIGIBLE,
+	MRM_SCANNED,
+	MRM_BROKEN,
+	MRM_DISCARDED,
+	MRM_SCAN_NS,
+	MRM_NR_COUNTERS
+};
+
+/**
+ * struct mrm_counters - one set of counters
+ * @n: indexed by enum mrm_counter
+ */
+struct mrm_counters {
+	atomic_long_t n[MRM_NR_COUNTERS];
+};
+
+extern struct mrm_counters mrm_host_counters;
+
+void mrm_count(struct mrm_vm *vm, enum mrm_counter c, long delta);
+
+static inline long mrm_counter_read(const struct mrm_counters *cs, enum mrm_counter c)
+{
+	return atomic_long_read(&cs->n[c]);
+}
+
+#endif

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/highmem.h>
+#include <linux/memcontrol.h>
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+#include <linux/xxhash.h>
+
+#include "frame.h"
+#include "vm.h"
+
+/* Secret for the life of the module, so that no guest can aim for a chain. */
+static u64 hash_seed;
+
+/* Narrowed in tests alone, to force false matches.  See debugfs hash_bits. */
+static unsigned int hash_bits = 64;
+
+/* vhost and the scanner allocate for a VM too; the VM pays. */
+static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags)
+{
+	struct mem_cgroup *old = set_active_memcg(vm->memcg);
+	struct page *page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | flags);
+
+	set_active_memcg(old);
+	return page;
+}
+
+/**
+ * mrm_frame_alloc() - a private frame
+ * @vm: whose memory cgroup is charged, whichever thread touches the page
+ * @zeroed: fill it with zeroes; a caller that passes false overwrites all of it
+ *
+ * Context: May sleep and reclaim; the caller holds none of our spinlocks.
+ * Return: the frame, locked, with one reference; NULL when there is no memory.
+ */
+struct page *mrm_frame_alloc(struct mrm_vm *vm, bool zeroed)
+{
+	struct page *frame = alloc_charged(vm, zeroed ? __GFP_ZERO : 0);
+
+	if (!frame)
+		return NULL;
+	mrm_frame_set_hash(frame, 0);
+	__folio_set_locked(page_folio(frame));
+	return frame;
+}
+
+/**
+ * mrm_frame_own() - say whose guest page a private frame is
+ * @frame: a locked private frame
+ * @vm: the VM
+ * @index: its guest page
+ */
+void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
+{
+	set_page_private(frame, (unsigned long)vm);
+	*mrm_page_index_word(frame) = index;
+}
+
+/**
+ * mrm_frame_alloc_shared() - a shared frame, named by nobody yet
+ * @vm: the first VM to name it; its memory cgroup is charged
+ * @salt: only VMs of this salt may name it
+ * @hash: of the contents it is going to have
+ * @zero: it is a zero frame, and comes zeroed
+ *
+ * A fresh frame and not a guest's own, so that a guest cannot choose which
+ * machine page it will share (Flip Feng Shui, Razavi et al. 2016).  It is
+ * charged, or a VM could get out of its limit by sharing with itself.
+ *
+ * Context: May sleep.
+ * Return: the frame with one reference and a count of one, or NULL.
+ */
+struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero)
+{
+	/* Sharing can wait; it must not have anybody killed for memory. */
+	struct page *frame = alloc_charged(vm, zero ? __GFP_ZERO : __GFP_NORETRY | __GFP_NOWARN);
+
+	if (!frame)
+		return NULL;
+	set_page_private(frame, salt << MRM_FRAME_SALT_SHIFT |
+				(zero ? MRM_FRAME_ZERO : 0) | MRM_FRAME_SHARED);
+	atomic_long_set(mrm_frame_refs(frame), 1);
+	mrm_frame_set_hash(frame, hash);
+	return frame;
+}
+
+/**
+ * mrm_frame_free() - drop our reference to a frame that no guest page names
+ * @frame: not in the frame table, not locked
+ *
+ * Whoever still maps or pins it keeps it; the page goes back to the kernel
+ * with the last of them, and whoever gets it next from us gets it zeroed or
+ * overwritten.
+ */
+void mrm_frame_free(struct page *frame)
+{
+	set_page_private(frame, 0);
+	*mrm_page_index_word(frame) = 0;
+	put_page(frame);
+}
+
+/**
+ * mrm_frame_contents_zero() - does a frame hold nothing but zeroes?
+ * @frame: the frame; if a guest can write to it the answer is only a guess
+ * Return: true if it does.
+ */
+bool mrm_frame_contents_zero(struct page *frame)
+{
+	void *p = kmap_local_page(frame);
+	bool zero = !memchr_inv(p, 0, PAGE_SIZE);
+
+	kunmap_local(p);
+	return zero;
+}
+
+/**
+ * mrm_frames_equal() - compare two frames byte by byte
+ * @a: one
+ * @b: the other
+ * Return: true if they are equal (a guess while a guest can write to one).
+ */
+bool mrm_frames_equal(struct page *a, struct page *b)
+{
+	void *pa = kmap_local_page(a);
+	void *pb = kmap_local_page(b);
+	bool equal = !memcmp(pa, pb, PAGE_SIZE);
+
+	kunmap_local(pb);
+	kunmap_local(pa);
+	return equal;
+}
+
+static u64 narrowed(u64 hash)
+{
+	unsigned int bits = READ_ONCE(hash_bits);
+
+	if (bits < 64)
+		hash &= (1ULL << bits) - 1;
+	/* 0 says "not in the table". */
+	return hash ?: 1;
+}
+
+/**
+ * mrm_frame_compute_hash() - 64-bit hash of a frame's contents
+ * @frame: the frame
+ * @salt: mixed in, so that VMs of different salt do not even meet in a chain
+ *
+ * xxhash, the kernel's own: fast and of high quality, as Waldspurger 2002,
+ * 4.3 asks for.
+ *
+ * Return: the hash, never 0.
+ */
+u64 mrm_frame_compute_hash(struct page *frame, u64 salt)
+{
+	void *p = kmap_local_page(frame);
+	u64 hash = xxh64(p, PAGE_SIZE, hash_seed ^ salt);
+
+	kunmap_local(p);
+	return narrowed(hash);
+}
+
+/**
+ * mrm_frame_zero_hash() - where the zero frame of a salt is found
+ * @salt: the salt
+ *
+ * Costs no look at a page: zero pages are recognised without hashing.
+ *
+ * Return: the hash, never 0.
+ */
+u64 mrm_frame_zero_hash(u64 salt)
+{
+	u64 hash = xxh64(&salt, sizeof(salt), ~hash_seed);
+
+	return hash ?: 1;
+}
+
+/**
+ * mrm_frame_set_hash_bits() - shorten the hash, to try false matches
+ * @bits: 1 to 64
+ * Return: 0, or -EINVAL.
+ */
+int mrm_frame_set_hash_bits(unsigned int bits)
+{
+	if (bits < 1 || bits > 64)
+		return -EINVAL;
+	WRITE_ONCE(hash_bits, bits);
+	return 0;
+}
+
+/**
+ * mrm_frame_hash_bits() - how many bits of the hash are used
+ * Return: 1 to 64.
+ */
+unsigned int mrm_frame_hash_bits(void)
+{
+	return READ_ONCE(hash_bits);
+}
+
+/**
+ * mrm_frame_init() - draw the hash seed
+ */
+void mrm_frame_init(void)
+{
+	hash_seed = get_random_u64();
+}

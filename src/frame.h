@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: Frames
+ *
+ * A frame is a machine page we allocated.  It is an ordinary reference-counted
+ * page, so get_user_pages(), O_DIRECT and vhost work on it.
+ *
+ * A private frame belongs to one guest page.  A shared frame is named by any
+ * number of guest pages with equal salt; its contents never change.
+ *
+ * What we must know of a frame is kept in four words of struct page that the
+ * kernel leaves to the owner of a page that is neither on the LRU nor in a
+ * page cache.  So a frame costs no metadata of its own, scanned or not (ESX:
+ * 16 bytes, Waldspurger 2002, 4.3; KSM: 64 bytes):
+ *
+ *   word          private frame             shared frame
+ *   lru.next      next in the chain of the frame table
+ *   lru.prev      hash of the contents when last scanned, 0 = not in the table
+ *   index         guest page                number of guest pages that name it
+ *   private       its struct mrm_vm         salt << 2 | zero frame << 1 | 1
+ *
+ * The chain is protected by the stripe lock of the frame table.  The other
+ * words change only under the frame's page lock, but for the count, which is
+ * atomic.
+ */
+#ifndef MRM_FRAME_H
+#define MRM_FRAME_H
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include "compat.h"
+
+struct mrm_vm;
+
+#define MRM_FRAME_SHARED	1UL
+#define MRM_FRAME_ZERO		2UL
+#define MRM_FRAME_SALT_SHIFT	2
+
+static inline struct page *mrm_frame_next(const struct page *frame)
+{
+	return (struct page *)frame->lru.next;
+}
+
+static inline void mrm_frame_set_next(struct page *frame, struct page *next)
+{
+	frame->lru.next = (struct list_head *)next;
+}
+
+static inline u64 mrm_frame_hash(const struct page *frame)
+{
+	return (u64)frame->lru.prev;
+}
+
+static inline void mrm_frame_set_hash(struct page *frame, u64 hash)
+{
+	frame->lru.prev = (struct list_head *)hash;
+}
+
+static inline bool mrm_frame_is_shared(const struct page *frame)
+{
+	return page_private(frame) & MRM_FRAME_SHARED;
+}
+
+static inline bool mrm_frame_is_zero(const struct page *frame)
+{
+	return (page_private(frame) & (MRM_FRAME_SHARED | MRM_FRAME_ZERO)) ==
+	       (MRM_FRAME_SHARED | MRM_FRAME_ZERO);
+}
+
+static inline u64 mrm_frame_salt(const struct page *frame)
+{
+	return page_private(frame) >> MRM_FRAME_SALT_SHIFT;
+}
+
+static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
+{
+	return (struct mrm_vm *)page_private(frame);
+}
+
+static inline unsigned long mrm_frame_guest_page(struct page *frame)
+{
+	return *mrm_page_index_word(frame);
+}
+
+/* Number of guest pages that name a shared frame. */
+static inline atomic_long_t *mrm_frame_refs(struct page *frame)
+{
+	return (atomic_long_t *)mrm_page_index_word(frame);
+}
+
+/* The page lock: the owner of every change of a guest page's state. */
+static inline void mrm_frame_lock(struct page *frame)
+{
+	folio_lock(page_folio(frame));
+}
+
+static inline int mrm_frame_lock_killable(struct page *frame)
+{
+	return folio_lock_killable(page_folio(frame));
+}
+
+static inline bool mrm_frame_trylock(struct page *frame)
+{
+	return folio_trylock(page_folio(frame));
+}
+
+static inline void mrm_frame_unlock(struct page *frame)
+{
+	folio_unlock(page_folio(frame));
+}
+
+struct page *mrm_frame_alloc(struct mrm_vm *vm, bool zeroed);
+struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero);
+void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);
+void mrm_frame_free(struct page *frame);
+
+bool mrm_frame_contents_zero(struct page *frame);
+bool mrm_frames_equal(struct page *a, struct page *b);
+u64 mrm_frame_compute_hash(struct page *frame, u64 salt);
+u64 mrm_frame_zero_hash(u64 salt);
+
+int mrm_frame_set_hash_bits(unsigned int bits);
+unsigned int mrm_frame_hash_bits(void);
+void mrm_frame_init(void);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens when a guest, QEMU, vhost or a device touches guest RAM that is
+ * not mapped, or is mapped read-only because its frame is shared.
+ */
+#include <linux/err.h>
+
+#include "frame.h"
+#include "guest_fault.h"
+#include "guest_page.h"
+#include "trace.h"
+#include "vm.h"
+
+static struct mrm_vm *vmf_vm(struct vm_fault *vmf)
+{
+	return mrm_file_vm(vmf->vma->vm_file);
+}
+
+/*
+ * Only the process whose memory it is may map a frame: its mappings alone are
+ * given page_mkwrite before the first shared frame.  A child has none of them
+ * (VM_DONTCOPY) unless its parent insisted with MADV_DOFORK.
+ */
+static bool foreign(struct vm_fault *vmf)
+{
+	return vmf->vma->vm_mm != vmf_vm(vmf)->mm;
+}
+
+static vm_fault_t fault_error(struct page *frame)
+{
+	switch (PTR_ERR(frame)) {
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	case -EHWPOISON:
+		return VM_FAULT_HWPOISON;
+	case -EINTR:
+		/* A fatal signal; looking again would only spin. */
+		return VM_FAULT_SIGBUS;
+	default:
+		/* Changed under us: the core looks again. */
+		return VM_FAULT_NOPAGE;
+	}
+}
+
+/*
+ * Returns the frame locked, as an answer to a fault: the core unlocks it when
+ * the page table entry stands, so that whoever locks it and unmaps it knows it
+ * stays unmapped.
+ */
+static vm_fault_t guest_fault(struct vm_fault *vmf)
+{
+	struct mrm_vm *vm = vmf_vm(vmf);
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	struct page *frame, *shared;
+	bool populated = false;
+
+	if (foreign(vmf))
+		return VM_FAULT_SIGBUS;
+	frame = mrm_guest_page_lock(vm, vmf->pgoff, true);
+	if (!frame) {
+		populated = true;
+		/* vm->cow cannot change during a fault; vm->share may, and then
+		 * whoever switched it off looks once more.
+		 */
+		if (!write && vm->cow && READ_ONCE(vm->share))
+			frame = mrm_guest_page_populate_zero(vm, vmf->pgoff);
+		else
+			frame = mrm_guest_page_populate(vm, vmf->pgoff);
+	}
+	if (!IS_ERR(frame) && write && mrm_frame_is_shared(frame)) {
+		shared = frame;
+		mrm_frame_unlock(shared);
+		frame = mrm_guest_page_break(vm, vmf->pgoff, shared);
+		put_page(shared);
+	}
+	if (!IS_ERR(frame) && PageHWPoison(frame)) {
+		/* Not the core's way: it would look for page->mapping. */
+		mrm_frame_unlock(frame);
+		put_page(frame);
+		frame = ERR_PTR(-EHWPOISON);
+	}
+	if (IS_ERR(frame))
+		return fault_error(frame);
+	trace_mrm_fault(vm->pid, vmf->pgoff, write, populated);
+	/* A private frame is mapped writable at once: it saves a second fault,
+	 * and hints are not write-protected.
+	 */
+	if (!mrm_frame_is_shared(frame))
+		vmf->flags |= FAULT_FLAG_WRITE;
+	vmf->page = frame;
+	return VM_FAULT_LOCKED;
+}
+
+/*
+ * A write to a page mapped read-only.  Must return VM_FAULT_LOCKED, or the
+ * core, which finds no page->mapping, retries for ever.
+ */
+static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
+{
+	struct mrm_vm *vm = vmf_vm(vmf);
+	struct page *frame = vmf->page;
+
+	if (foreign(vmf))
+		return VM_FAULT_SIGBUS;
+	if (mrm_frame_is_shared(frame)) {
+		frame = mrm_guest_page_break(vm, vmf->pgoff, frame);
+		if (IS_ERR(frame))
+			return fault_error(frame);
+		mrm_frame_unlock(frame);
+		put_page(frame);
+		return VM_FAULT_NOPAGE;
+	}
+	if (mrm_frame_lock_killable(frame))
+		return VM_FAULT_SIGBUS;
+	if (!mrm_guest_page_is(vm, vmf->pgoff, frame)) {
+		mrm_frame_unlock(frame);
+		return VM_FAULT_NOPAGE;
+	}
+	return VM_FAULT_LOCKED;
+}
+
+/* Part of a mapping goes for good: by munmap(), another mmap() or exit. */
+static void guest_close(struct vm_area_struct *vma)
+{
+	struct mrm_vm *vm = mrm_file_vm(vma->vm_file);
+
+	/* A child's, or the copy of a refused mremap(), owns nothing. */
+	if (vma->vm_mm != vm->mm || vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT)
+		return;
+	mrm_guest_pages_drop(vm, vma->vm_pgoff, vma->vm_pgoff + vma_pages(vma) - 1);
+	atomic_long_sub(vma_pages(vma), &vm->adopted);
+}
+
+/* The page offset is the address, so a mapping cannot move. */
+static int guest_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct plain_ops = {
+	.fault = guest_fault,
+	.close = guest_close,
+	.mremap = guest_mremap,
+};
+
+static const struct vm_operations_struct cow_ops = {
+	.fault = guest_fault,
+	.page_mkwrite = guest_page_mkwrite,
+	.close = guest_close,
+	.mremap = guest_mremap,
+};
+
+/**
+ * mrm_guest_vm_ops() - what a mapping of the pseudo file answers to
+ * @cow: it may map shared frames
+ * Return: the operations.
+ */
+const struct vm_operations_struct *mrm_guest_vm_ops(bool cow)
+{
+	return cow ? &cow_ops : &plain_ops;
+}

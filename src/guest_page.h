@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: The states of a guest page
+ *
+ * The XArray mrm_vm.pages maps a guest page (virtual address >> PAGE_SHIFT) to
+ *
+ *   nothing           never touched, or discarded
+ *   a struct page     a private frame, which is its alone
+ *   the same, tag 1   a shared frame
+ *
+ * Tag 3 and value entries are free: a zipped object, a swap slot.
+ *
+ * One rule covers every change: the entry of a guest page that has a frame
+ * changes only while that frame's page lock is held, and under xa_lock.
+ * ->fault returns the frame locked, and the core unlocks it when the page table
+ * entry is in place; so a frame that is locked and unmapped stays unmapped.
+ * Nothing sleeps under xa_lock, and memory is never allocated under it.
+ *
+ * Order of locks: mmap_lock, page lock, i_mmap_rwsem (in unmap_mapping_pages()),
+ * xa_lock or a stripe lock of the frame table.
+ */
+#ifndef MRM_GUEST_PAGE_H
+#define MRM_GUEST_PAGE_H
+
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+struct page;
+struct mrm_vm;
+
+#define MRM_ENTRY_SHARED	1
+#define MRM_MARK_SHARED		XA_MARK_0	/* entries with MRM_ENTRY_SHARED */
+#define MRM_MARK_INELIGIBLE	XA_MARK_1	/* never shared: a false match */
+
+struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index);
+struct page *mrm_guest_page_lock(struct mrm_vm *vm, unsigned long index, bool killable);
+struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index);
+struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index);
+struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared);
+int mrm_guest_page_share(struct mrm_vm *vm, unsigned long index, struct page *frame,
+			 struct page *shared);
+int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index);
+bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash);
+void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index);
+bool mrm_guest_page_is(struct mrm_vm *vm, unsigned long index, struct page *frame);
+unsigned long mrm_guest_pages_drop(struct mrm_vm *vm, unsigned long first, unsigned long last);
+
+#endif

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kvm_mrm: memory resource management for KVM.  This file starts and stops the
+ * parts, in order; Documentation/ and the DOC comments in the headers say what
+ * they are.
+ */
+#include <linux/module.h>
+
+#include "adopt.h"
+#include "debugfs.h"
+#include "discard.h"
+#include "frame.h"
+#include "frame_table.h"
+#include "guest_file.h"
+#include "scan.h"
+#include "sysfs.h"
+#include "vm.h"
+
+static int __init mrm_init(void)
+{
+	int err;
+
+	mrm_frame_init();
+	err = mrm_frame_table_init();
+	if (err)
+		return err;
+	err = mrm_guest_file_init();
+	if (err)
+		goto table;
+	err = mrm_vm_init();
+	if (err)
+		goto guest_file;
+	err = mrm_scan_init();
+	if (err)
+		goto vm;
+	err = mrm_sysfs_init();
+	if (err)
+		goto scan;
+	mrm_debugfs_init();
+	err = mrm_discard_init();
+	if (err)
+		goto debugfs;
+	err = mrm_adopt_init();
+	if (err)
+		goto discard;
+	return 0;
+discard:
+	mrm_discard_exit();
+debugfs:
+	mrm_scan_exit();
+	mrm_vm_exit();
+	mrm_debugfs_exit();
+	mrm_sysfs_exit();
+	goto guest_file;
+scan:
+	mrm_scan_exit();
+vm:
+	mrm_vm_exit();
+guest_file:
+	mrm_guest_file_exit();
+table:
+	mrm_frame_table_exit();
+	return err;
+}
+
+static void __exit mrm_exit(void)
+{
+	mrm_adopt_exit();
+	mrm_discard_exit();
+	mrm_scan_exit();
+	/* VMs are unlisted while sysfs and debugfs still can remove theirs. */
+	mrm_vm_exit();
+	mrm_debugfs_exit();
+	mrm_sysfs_exit();
+	mrm_guest_file_exit();
+	mrm_frame_table_exit();
+}
+
+module_init(mrm_init);
+module_exit(mrm_exit);
+
+MODULE_DESCRIPTION("Memory resource management for KVM");
+MODULE_LICENSE("GPL");
+/* By symbol, too (kvm_get_kvm): kvm.ko cannot go while we have probes in it. */
+MODULE_SOFTDEP("pre: kvm");

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counting what cannot be counted as it happens: which part of a VM's shared
+ * frames is its own, and whether all counters are right.  A walk over the VM's
+ * guest pages; what it found is remembered for a time that grows with what it
+ * cost, so that reading a file in a loop does not hurt.
+ */
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "frame.h"
+#include "frame_table.h"
+#include "guest_page.h"
+#include "sharing.h"
+#include "vm.h"
+
+#define NODE_SHIFT	6	/* guest pages of an XArray node, as a power of two */
+#define CACHE_MIN_NS	NSEC_PER_SEC
+#define CACHE_FACTOR	50	/* at most this part of the time is spent counting */
+#define PART_SHIFT	20	/* of the fixed-point fractions */
+
+/* Nodes of the XArray, from the places where entries are. */
+static unsigned long count_nodes(struct mrm_vm *vm)
+{
+	unsigned long index = 0, nodes = 0, last[11], shift;
+	unsigned int level, levels = DIV_ROUND_UP(BITS_PER_LONG, NODE_SHIFT);
+	bool any = false;
+
+	while (xa_find(&vm->pages, &index, ULONG_MAX, XA_PRESENT)) {
+		for (level = 0; level < levels; level++) {
+			shift = NODE_SHIFT * (level + 1);
+			if (any && (shift >= BITS_PER_LONG || last[level] == index >> shift))
+				break;
+			last[level] = shift >= BITS_PER_LONG ? 0 : index >> shift;
+			/* Above the highest level in use there is nothing. */
+			if (!any && level && !(index >> (shift - NODE_SHIFT)))
+				continue;
+			nodes++;
+		}
+		any = true;
+		index |= (1UL << NODE_SHIFT) - 1;
+		if (!++index)
+			break;
+		cond_resched();
+	}
+	return nodes;
+}
+
+static void count(struct mrm_vm *vm, struct mrm_sharing *out)
+{
+	unsigned long index = 0, shared = 0, different = 0;
+	u64 parts = 0;
+	struct xarray seen;
+	struct page *frame;
+
+	xa_init(&seen);
+	while (xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_SHARED)) {
+		frame = mrm_guest_page_get(vm, index);
+		if (frame && mrm_frame_is_shared(frame)) {
+			long refs = atomic_long_read(mrm_frame_refs(frame));
+
+			shared++;
+			parts += div_u64(1ULL << PART_SHIFT, max(refs, 1L));
+			/* A name of mine twice: saved within the VM. */
+			if (!xa_insert(&seen, page_to_pfn(frame), xa_mk_value(0), GFP_KERNEL))
+				different++;
+		}
+		if (frame)
+			put_page(frame);
+		if (!++index)
+			break;
+		cond_resched();
+	}
+	xa_destroy(&seen);
+	out->saved = shared - min_t(u64, shared, (parts + (1 << (PART_SHIFT - 1))) >> PART_SHIFT);
+	out->saved_within = shared - different;
+	out->overhead = sizeof(*vm) + count_nodes(vm) * sizeof(struct xa_node);
+}
+
+/**
+ * mrm_sharing_count() - what a VM's sharing saves
+ * @vm: the VM
+ * @out: the answer, a second old at the most for a small VM
+ *
+ * Context: May sleep.
+ */
+void mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out)
+{
+	struct mrm_sharing_cache *c = &vm->sharing;
+	u64 begun;
+
+	mutex_lock(&c->lock);
+	begun = ktime_get_ns();
+	if (begun >= c->until_ns) {
+		u64 took;
+
+		count(vm, out);
+		c->saved = out->saved;
+		c->saved_within = out->saved_within;
+		c->overhead = out->overhead;
+		took = ktime_get_ns() - begun;
+		c->until_ns = begun + max_t(u64, CACHE_MIN_NS, took * CACHE_FACTOR);
+	}
+	out->saved = c->saved;
+	out->saved_within = c->saved_within;
+	out->overhead = c->overhead;
+	mutex_unlock(&c->lock);
+}
+
+/**
+ * mrm_sharing_host_overhead() - our metadata for all VMs and the frame table
+ *
+ * Context: May sleep.
+ * Return: bytes.
+ */
+size_t mrm_sharing_host_overhead(void)
+{
+	size_t bytes = mrm_frame_table_bytes();
+	struct mrm_sharing s;
+	unsigned long id = 0;
+	struct mrm_vm *vm;
+
+	while ((vm = mrm_vm_next(&id))) {
+		mrm_sharing_count(vm, &s);
+		bytes += s.overhead;
+		mrm_vm_put(vm);
+	}
+	return bytes;
+}
+
+/**
+ * struct recount - what a walk over guest pages found
+ * @private: private guest pages
+ * @shared: shared guest pages
+ * @zero: of those, zero pages
+ * @wrong: things that must not be
+ */
+struct recount {
+	long private, shared, zero, wrong;
+};
+
+static void recount_vm(struct mrm_vm *vm, struct recount *rc, struct xarray *names,
+		       struct seq_file *m)
+{
+	unsigned long index = 0;
+	struct page *frame;
+	void *entry;
+
+	xa_for_each(&vm->pages, index, entry) {
+		frame = mrm_guest_page_get(vm, index);
+		if (!frame)
+			continue;
+		if (!mrm_frame_is_shared(frame)) {
+			rc->private++;
+			if (mrm_frame_vm(frame) != vm || mrm_frame_guest_page(frame) != index) {
+				seq_printf(m, "vm %d page %#lx: frame has another owner\n",
+					   vm->pid, index);
+				rc->wrong++;
+			}
+		} else {
+			unsigned long n = xa_to_value(xa_load(names, page_to_pfn(frame)) ?:
+						      xa_mk_value(0));
+
+			rc->shared++;
+			rc->zero += mrm_frame_is_zero(frame);
+			if (mrm_frame_salt(frame) != vm->salt) {
+				seq_printf(m, "vm %d page %#lx: shared under another salt\n",
+					   vm->pid, index);
+				rc->wrong++;
+			}
+			if (xa_err(xa_store(names, page_to_pfn(frame), xa_mk_value(n + 1),
+					    GFP_KERNEL)))
+				rc->wrong++;
+		}
+		put_page(frame);
+		cond_resched();
+	}
+}
+
+static long differs(struct seq_file *m, const char *what, long counted, long is)
+{
+	if (counted == is)
+		return 0;
+	seq_printf(m, "%s: counter %ld, recount %ld\n", what, counted, is);
+	return 1;
+}
+
+/**
+ * mrm_sharing_check() - recount every guest page of every VM (design.md, invariant 1)
+ * @m: where complaints go
+ *
+ * Exact only while guests and scanner are still.
+ *
+ * Context: May sleep.
+ * Return: how many things are wrong.
+ */
+long mrm_sharing_check(struct seq_file *m)
+{
+	struct recount all = {};
+	unsigned long id = 0, pfn, frames = 0;
+	struct xarray names;
+	struct mrm_vm *vm;
+	void *n;
+
+	xa_init(&names);
+	while ((vm = mrm_vm_next(&id))) {
+		struct recount rc = {};
+		const struct mrm_counters *c = &vm->counters;
+
+		recount_vm(vm, &rc, &names, m);
+		rc.wrong += differs(m, "private", mrm_counter_read(c, MRM_PRIVATE), rc.private);
+		rc.wrong += differs(m, "shared", mrm_counter_read(c, MRM_SHARED), rc.shared);
+		rc.wrong += differs(m, "zero", mrm_counter_read(c, MRM_ZERO), rc.zero);
+		all.wrong += rc.wrong;
+		all.shared += rc.shared;
+		mrm_vm_put(vm);
+	}
+	xa_for_each(&names, pfn, n) {
+		frames++;
+		all.wrong += differs(m, "guest pages that name a frame",
+				     atomic_long_read(mrm_frame_refs(pfn_to_page(pfn))),
+				     xa_to_value(n));
+	}
+	all.wrong += differs(m, "shared frames", mrm_shared_frames(), frames);
+	xa_destroy(&names);
+	return all.wrong;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: VMs
+ *
+ * A VM is a process that has KVM memory slots: QEMU, as a rule.  Two struct
+ * kvm in one process share its mappings and are one VM to us.
+ *
+ * The struct mrm_vm is the inode of the pseudo file whose mappings replace
+ * guest RAM, so whatever holds the inode (a mapping, a scanner, the registry)
+ * holds the VM.
+ */
+#ifndef MRM_VM_H
+#define MRM_VM_H
+
+#include <linux/fs.h>
+#include <linux/kobject.h>
+#include <linux/completion.h>
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "counters.h"
+#include "reason.h"
+#include "scan_order.h"
+
+struct dentry;
+struct kvm;
+struct mem_cgroup;
+struct mrm_named_salt;
+
+#define MRM_NAME_MAX	64
+
+/**
+ * struct mrm_range - a piece of guest RAM, as KVM's memory slots name it
+ * @node: in mrm_vm.ranges
+ * @kvm: whose slot; an identity, never followed
+ * @first: first guest page
+ * @pages: how many
+ * @reason: why it was not adopted, or MRM_ADOPTED
+ */
+struct mrm_range {
+	struct list_head node;
+	struct kvm *kvm;
+	unsigned long first;
+	unsigned long pages;
+	enum mrm_reason reason;
+};
+
+/**
+ * struct mrm_kvm - a struct kvm of the VM
+ * @node: in mrm_vm.kvms
+ * @kvm: it; may be followed only after kvm_get_kvm_safe() under kvms_lock,
+ *	while not @dead
+ * @dead: KVM is destroying it
+ */
+struct mrm_kvm {
+	struct list_head node;
+	struct kvm *kvm;
+	bool dead;
+};
+
+/**
+ * struct mrm_scan - where the scanner is in a VM; the scanner's alone
+ * @order: random order over the blocks of this pass
+ * @next: next block, in that order
+ * @spans: adopted ranges at the start of the pass
+ * @nr_spans: how many
+ * @credit: guest pages it may look at now, in millionths; less than 0 when a
+ *	block was more than it had
+ * @shared: guest pages shared in this pass
+ * @scanned: guest pages scanned in this pass
+ * @resident: resident guest pages when the last pass ended
+ * @backoff: halvings of the rate, because passes found little
+ * @done: has been scanned in this round
+ */
+struct mrm_scan {
+	struct mrm_scan_order order;
+	u64 next;
+	struct mrm_span {
+		unsigned long first, pages, block;
+	} *spans;
+	unsigned int nr_spans;
+	s64 credit;
+	unsigned long shared;
+	unsigned long scanned;
+	unsigned long resident;
+	unsigned int backoff;
+	bool done;
+};
+
+/**
+ * struct mrm_vm - a VM
+ * @inode: of the pseudo file; i_mapping finds all mappings of a guest page
+ * @pages: state of each guest page, by virtual address >> PAGE_SHIFT; see
+ *	guest_page.c
+ * @mm: the process's, held by mmgrab()
+ * @mn: hears of discards and of the end of @mm
+ * @file: the pseudo file; NULL until something is adopted; under @lock
+ * @memcg: what its frames are charged to
+ * @id: small number, unique while the VM lives
+ * @pid: of the process, in the initial pid namespace
+ * @name: from QEMU's -name, or empty
+ * @late: it ran before we were loaded, so nothing of it is adopted
+ * @cow: shared frames may be mapped: all mappings have page_mkwrite.  Changes
+ *	under the mmap lock held for writing.
+ * @switch_lock: held while @share is switched, also while that waits for the
+ *	process; taken before all others
+ * @share: the administrator lets it share
+ * @share_state: what became of that, for people
+ * @own_salt: nobody else's
+ * @named_salt: set by the administrator, or NULL; under the share lock
+ * @salt: effective salt; changes under the share lock and xa_lock of @pages
+ * @adopted: guest pages in mappings of the pseudo file
+ * @full_scans: passes of the scanner that came to an end
+ * @counters: see enum mrm_counter
+ * @lock: protects @file and adoption
+ * @ranges_lock: protects @ranges; a leaf, never held while anything waits for
+ *	the process, which may be hostile
+ * @ranges: list of struct mrm_range
+ * @kvms: list of struct mrm_kvm
+ * @kvms_lock: protects @kvms; taken in a kprobe, so with interrupts off
+ * @adopting: the adoption that is under way, see guest_file.c; under @lock
+ * @scan: the scanner's cursor
+ * @sharing: cached recount of what sharing saves, see sharing.c
+ * @counted: in the number of VMs
+ * @by_mm: in the hash by mm
+ * @gone: bit 0: the process is ending, or nothing of it is a VM any more; set
+ *	under @lock unless the process is ending
+ * @unlisted: it can be found no more
+ * @gone_work: unlists it
+ * @cow_work: sets @cow
+ * @sync_work: looks again after a struct kvm was destroyed
+ * @dir: name of its directories: the pid, if no other VM has it
+ * @kobj: /sys/kernel/mrm/vm/PID
+ * @kobj_gone: the last reference to @kobj is gone
+ * @debugfs: its directory
+ */
+struct mrm_vm {
+	struct inode inode;
+	struct xarray pages;
+	struct mm_struct *mm;
+	struct mmu_notifier mn;
+	struct file *file;
+	struct mem_cgroup *memcg;
+	u32 id;
+	pid_t pid;
+	char name[MRM_NAME_MAX];
+	bool late;
+	bool cow;
+	struct mutex switch_lock;
+	bool share;
+	const char *share_state;
+	u64 own_salt;
+	struct mrm_named_salt *named_salt;
+	u64 salt;
+	atomic_long_t adopted;
+	atomic_long_t full_scans;
+	struct mrm_counters counters;
+	struct mutex lock;
+	struct mutex ranges_lock;
+	struct list_head ranges;
+	struct list_head kvms;
+	spinlock_t kvms_lock;
+	struct mrm_adopting {
+		struct task_struct *task;
+		unsigned long start, len;
+		unsigned long old_flags;
+		enum mrm_reason reason;
+	} adopting;
+	struct mrm_scan scan;
+	struct mrm_sharing_cache {
+		struct mutex lock;
+		u64 until_ns;
+		unsigned long saved, saved_within, overhead;
+	} sharing;
+	bool counted;
+	struct hlist_node by_mm;
+	unsigned long gone;
+	struct completion unlisted;
+	struct work_struct gone_work;
+	struct work_struct cow_work;
+	struct work_struct sync_work;
+	char dir[24];
+	struct kobject kobj;
+	struct completion kobj_gone;
+	struct dentry *debugfs;
+};
+
+static inline struct mrm_vm *mrm_inode_vm(struct inode *inode)
+{
+	return container_of(inode, struct mrm_vm, inode);
+}
+
+static inline struct mrm_vm *mrm_file_vm(const struct file *file)
+{
+	return mrm_inode_vm(file_inode(file));
+}
+
+static inline long mrm_vm_resident(const struct mrm_vm *vm)
+{
+	return mrm_counter_read(&vm->counters, MRM_PRIVATE) +
+	       mrm_counter_read(&vm->counters, MRM_SHARED);
+}
+
+/**
+ * mrm_vm_get() - take a reference to a VM
+ * @vm: a VM known to exist (by RCU, or because it has frames)
+ *
+ * Context: Any.
+ * Return: true; false if it is going away.
+ */
+static inline bool mrm_vm_get(struct mrm_vm *vm)
+{
+	return igrab(&vm->inode);
+}
+
+/**
+ * mrm_vm_put() - give a reference back
+ * @vm: the VM
+ *
+ * Context: May sleep.
+ */
+static inline void mrm_vm_put(struct mrm_vm *vm)
+{
+	iput(&vm->inode);
+}
+
+struct mrm_vm *mrm_vm_of_current(void);
+struct mrm_vm *mrm_vm_of_task(struct task_struct *task, struct mm_struct *mm);
+struct mrm_vm *mrm_vm_next(unsigned long *id);
+bool mrm_vm_has(struct mm_struct *mm);
+unsigned long mrm_nr_vms(void);
+void mrm_vm_ended(struct mrm_vm *vm);
+
+int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm);
+void mrm_kvm_destroyed(struct kvm *kvm);
+bool mrm_vm_start_cow(struct mrm_vm *vm);
+const char *mrm_vm_not_to_share(struct mrm_vm *vm);
+void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ranges);
+void mrm_ranges_free(struct list_head *ranges);
+unsigned long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason);
+
+int mrm_vm_init(void);
+void mrm_vm_exit(void);
+
+#endif

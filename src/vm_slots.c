@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What KVM tells of a VM: its struct kvm, and the guest RAM in their memory
+ * slots.
+ */
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+
+#include "reason.h"
+#include "vm.h"
+
+/**
+ * mrm_vm_add_kvm() - a struct kvm has memory slots in this VM
+ * @vm: the VM; its lock is held
+ * @kvm: it, alive
+ * Return: 0 or -ENOMEM.
+ */
+int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm)
+{
+	struct mrm_kvm *new = kzalloc(sizeof(*new), GFP_KERNEL), *k;
+
+	if (!new)
+		return -ENOMEM;
+	new->kvm = kvm;
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node) {
+		if (k->kvm == kvm) {
+			/* Perhaps another at the address of a dead one. */
+			k->dead = false;
+			kfree(new);
+			new = NULL;
+			break;
+		}
+	}
+	if (new)
+		list_add(&new->node, &vm->kvms);
+	spin_unlock_irq(&vm->kvms_lock);
+	return 0;
+}
+
+/* Has any of its vCPUs run?  Context: kvms_lock held, @kvm not dead. */
+static bool has_run(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		if (rcu_access_pointer(vcpu->pid))
+			return true;
+	return false;
+}
+
+/**
+ * mrm_vm_not_to_share() - why none of the VM's memory may be shared now
+ * @vm: the VM
+ *
+ * A VM with an assigned device has all its memory pinned; it is adopted but
+ * never shared.  Devices pin before the first vCPU runs.
+ *
+ * Context: May sleep.
+ * Return: why, in words; NULL if it may.
+ */
+const char *mrm_vm_not_to_share(struct mrm_vm *vm)
+{
+	bool device = false, ran = false;
+	struct mrm_kvm *k;
+
+	if (!READ_ONCE(vm->share))
+		return "off";
+	if (!atomic_long_read(&vm->adopted))
+		return "nothing adopted";
+	/* mlockall(MCL_FUTURE), as QEMU does for <locked/> when it has its
+	 * memory slots and before a vCPU runs.
+	 */
+	if (READ_ONCE(vm->mm->def_flags) & VM_LOCKED)
+		return "locked";
+	/* kvms_lock keeps KVM from freeing those that are not dead. */
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node) {
+		if (k->dead)
+			continue;
+		device |= atomic_read(&k->kvm->arch.assigned_device_count) != 0;
+		ran |= has_run(k->kvm);
+	}
+	spin_unlock_irq(&vm->kvms_lock);
+	if (device)
+		return "device assigned";
+	/* io_uring buffers, iommufd and vDPA count in pinned_vm; VFIO counts
+	 * all of guest RAM in locked_vm, where libraries have a few pages too.
+	 */
+	if (atomic64_read(&vm->mm->pinned_vm) ||
+	    READ_ONCE(vm->mm->locked_vm) > atomic_long_read(&vm->adopted) / 2)
+		return "pinned";
+	return ran ? NULL : "waiting";
+}
+
+/**
+ * mrm_ranges_free() - free a list of ranges
+ * @ranges: the list
+ */
+void mrm_ranges_free(struct list_head *ranges)
+{
+	struct mrm_range *r, *tmp;
+
+	list_for_each_entry_safe(r, tmp, ranges, node)
+		kfree(r);
+	INIT_LIST_HEAD(ranges);
+}
+
+/**
+ * mrm_vm_set_ranges() - what guest RAM a struct kvm has now
+ * @vm: the VM; its lock is held
+ * @kvm: whose slots they are
+ * @ranges: list of struct mrm_range; emptied
+ */
+void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ranges)
+{
+	struct mrm_range *r, *tmp;
+
+	mutex_lock(&vm->ranges_lock);
+	list_for_each_entry_safe(r, tmp, &vm->ranges, node) {
+		if (r->kvm == kvm) {
+			list_del(&r->node);
+			kfree(r);
+		}
+	}
+	list_splice_tail_init(ranges, &vm->ranges);
+	mutex_unlock(&vm->ranges_lock);
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct mrm_range *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Copy of the ranges that were not adopted, sorted; *n says how many. */
+static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
+{
+	struct mrm_range *r, *copy;
+	size_t room = 0;
+
+	*n = 0;
+	mutex_lock(&vm->ranges_lock);
+	list_for_each_entry(r, &vm->ranges, node)
+		room += r->reason != MRM_ADOPTED;
+	copy = kvcalloc(room, sizeof(*copy), GFP_KERNEL);
+	if (copy) {
+		list_for_each_entry(r, &vm->ranges, node)
+			if (r->reason != MRM_ADOPTED)
+				copy[(*n)++] = *r;
+	}
+	mutex_unlock(&vm->ranges_lock);
+	sort(copy, *n, sizeof(*copy), by_first, NULL);
+	return copy;
+}
+
+/**
+ * mrm_vm_not_adopted() - how much guest RAM was left alone, and why
+ * @vm: the VM
+ * @reason: where the reason of the largest such range is put
+ *
+ * Two struct kvm of a process may name the same memory; it counts once.
+ *
+ * Context: May sleep.
+ * Return: guest pages.
+ */
+unsigned long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason)
+{
+	unsigned long pages = 0, largest = 0, end = 0, from, to;
+	struct mrm_range *copy;
+	size_t n, i;
+
+	*reason = MRM_ADOPTED;
+	copy = copy_not_adopted(vm, &n);
+	for (i = 0; i < n; i++) {
+		from = max(copy[i].first, end);
+		to = copy[i].first + copy[i].pages;
+		if (to > from) {
+			pages += to - from;
+			end = to;
+		}
+		if (copy[i].pages > largest) {
+			largest = copy[i].pages;
+			*reason = copy[i].reason;
+		}
+	}
+	kvfree(copy);
+	return pages;
+}
