@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The counters of the whole host. */
+#include <errno.h>
+#include <string.h>
+
+#include "host.h"
+
+const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
+	[MRM_HOST_VMS] = { "vms", MRM_COUNT, "VMs" },
+	[MRM_HOST_ADOPTED_BYTES] = { "adopted_bytes", MRM_BYTES, "Guest memory adopted" },
+	[MRM_HOST_RESIDENT_PAGES] = { "resident_pages", MRM_PAGES, "Resident in guests" },
+	[MRM_HOST_PRIVATE_PAGES] = { "private_pages", MRM_PAGES, "Private" },
+	[MRM_HOST_SHARED_PAGES] = { "shared_pages", MRM_PAGES, "Shared, zero pages too" },
+	[MRM_HOST_SHARED_FRAMES] = { "shared_frames", MRM_PAGES, "Frames behind shared pages" },
+	[MRM_HOST_ZERO_PAGES] = { "zero_pages", MRM_PAGES, "Zero pages" },
+	[MRM_HOST_ZERO_FRAMES] = { "zero_frames", MRM_PAGES, "Frames behind zero pages" },
+	[MRM_HOST_SAVED_PAGES] = { "saved_pages", MRM_PAGES, "Saved by sharing" },
+	[MRM_HOST_HINTED_PAGES] = { "hinted_pages", MRM_PAGES, "Hinted, not shared so far" },
+	[MRM_HOST_INELIGIBLE_PAGES] = { "ineligible_pages", MRM_PAGES, "Ineligible for sharing" },
+	[MRM_HOST_SCANNED_PAGES] = { "scanned_pages", MRM_COUNT, "Pages scanned" },
+	[MRM_HOST_BROKEN_PAGES] = { "broken_pages", MRM_COUNT, "Copy-on-write breaks" },
+	[MRM_HOST_DISCARDED_PAGES] = { "discarded_pages", MRM_COUNT, "Pages discarded" },
+	[MRM_HOST_FULL_SCANS] = { "full_scans", MRM_COUNT, "Full scans" },
+	[MRM_HOST_SCAN_CPU_NS] = { "scan_cpu_ns", MRM_NS, "CPU time of the scanner" },
+	[MRM_HOST_OVERHEAD_BYTES] = { "overhead_bytes", MRM_BYTES, "Overhead of kvm_mrm" },
+};
+
+/**
+ * mrm_host_read() - read all counters of the host
+ * @root: the open tree
+ * @host: filled in; a counter that cannot be read is only marked so
+ *
+ * Return: 0, or the error when not one of them could be read: -ENODEV or
+ * -ENOENT when the module has gone, -EACCES when not permitted.
+ */
+int mrm_host_read(const struct mrm_root *root, struct mrm_host *host)
+{
+	int error, first = -ENOENT;
+	bool any = false;
+	int i;
+
+	memset(host, 0, sizeof(*host));
+	for (i = 0; i < MRM_HOST_NR; i++) {
+		error = mrm_read_u64(root->fd, mrm_host_counters[i].name, &host->value[i]);
+		host->have[i] = !error;
+		any |= !error;
+		if (i == 0)
+			first = error;
+	}
+	return any ? 0 : first;
+}

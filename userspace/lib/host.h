@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRM_HOST_H
+#define MRM_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sysfs.h"
+#include "units.h"
+
+/* Counters of the whole host, in the order shown; mrm_host_counters[] explains them. */
+enum mrm_host_counter {
+	MRM_HOST_VMS,
+	MRM_HOST_ADOPTED_BYTES,
+	MRM_HOST_RESIDENT_PAGES,
+	MRM_HOST_PRIVATE_PAGES,
+	MRM_HOST_SHARED_PAGES,
+	MRM_HOST_SHARED_FRAMES,
+	MRM_HOST_ZERO_PAGES,
+	MRM_HOST_ZERO_FRAMES,
+	MRM_HOST_SAVED_PAGES,
+	MRM_HOST_HINTED_PAGES,
+	MRM_HOST_INELIGIBLE_PAGES,
+	MRM_HOST_SCANNED_PAGES,
+	MRM_HOST_BROKEN_PAGES,
+	MRM_HOST_DISCARDED_PAGES,
+	MRM_HOST_FULL_SCANS,
+	MRM_HOST_SCAN_CPU_NS,
+	MRM_HOST_OVERHEAD_BYTES,
+	MRM_HOST_NR,
+};
+
+/**
+ * struct mrm_counter - what is known about a counter
+ * @name: of its file
+ * @unit: what it counts
+ * @words: what it means, for people
+ */
+struct mrm_counter {
+	const char *name;
+	enum mrm_unit unit;
+	const char *words;
+};
+
+/**
+ * struct mrm_host - the counters of the whole host
+ * @value: each in its file's unit
+ * @have: it could be read; another version of the module may not have it
+ */
+struct mrm_host {
+	uint64_t value[MRM_HOST_NR];
+	bool have[MRM_HOST_NR];
+};
+
+extern const struct mrm_counter mrm_host_counters[MRM_HOST_NR];
+
+int mrm_host_read(const struct mrm_root *root, struct mrm_host *host);
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The settings of the host, and what the kernel will take for them. */
+#include <errno.h>
+#include <string.h>
+
+#include "text.h"
+#include "tunable.h"
+#include "vm.h"
+
+const struct mrm_tunable mrm_tunables[] = {
+	{
+		.name = "share_scan_time",
+		.unit = "s",
+		.usual = 3600,
+		.max = 604800,
+		.words = "Time for one pass over the memory of a VM; 0 stops the scanner.",
+	},
+	{
+		.name = "share_rate_max",
+		.unit = "pages/s",
+		.usual = 1024,
+		.max = 10000000,
+		.words = "Pages of a VM scanned in a second at most; 0 stops the scanner.",
+	},
+	{
+		.name = "share_cpu_max",
+		.unit = "% of a CPU",
+		.usual = 20,
+		.max = 100,
+		.words = "CPU time the scanner takes at most; 0 stops it.",
+	},
+	{
+		.name = "share_force_salting",
+		.unit = "",
+		.usual = 2,
+		.max = 2,
+		.words = "Who shares with whom: 0 all VMs; 1 VMs of equal salt, and those "
+			 "without one; 2 VMs of equal salt, a VM without one only with itself.",
+	},
+};
+
+const size_t mrm_tunable_count = sizeof(mrm_tunables) / sizeof(mrm_tunables[0]);
+
+/**
+ * mrm_tunable_find() - look a tunable up
+ * @name: as typed
+ *
+ * Return: the tunable, or NULL when there is none of that name.
+ */
+const struct mrm_tunable *mrm_tunable_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < mrm_tunable_count; i++)
+		if (!strcmp(name, mrm_tunables[i].name))
+			return &mrm_tunables[i];
+	return NULL;
+}
+
+/**
+ * mrm_tunable_parse() - check a value for a tunable
+ * @tunable: which
+ * @text: as typed
+ * @value: receives the value in the tunable's unit; untouched on error
+ *
+ * Return: 0, -EINVAL when it is not a whole number, -ERANGE when it is out of
+ * the tunable's range.
+ */
+int mrm_tunable_parse(const struct mrm_tunable *tunable, const char *text, uint64_t *value)
+{
+	uint64_t number;
+	int error;
+
+	/* A negative number is a number, and out of every range. */
+	if (*text == '-' && !mrm_parse_u64(text + 1, &number))
+		return -ERANGE;
+	error = mrm_parse_u64(text, &number);
+	if (error)
+		return error;
+	if (number < tunable->min || number > tunable->max)
+		return -ERANGE;
+	*value = number;
+	return 0;
+}
+
+/**
+ * mrm_salt_check() - check a salt for a VM
+ * @salt: as typed; empty to clear it
+ *
+ * Return: 0, -ENAMETOOLONG above MRM_SALT_MAX characters, -EINVAL when it has
+ * characters that are not printable ASCII.
+ */
+int mrm_salt_check(const char *salt)
+{
+	size_t length = strlen(salt), i;
+
+	if (length > MRM_SALT_MAX)
+		return -ENAMETOOLONG;
+	for (i = 0; i < length; i++)
+		if (salt[i] < ' ' || salt[i] > '~')
+			return -EINVAL;
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRM_TUNABLE_H
+#define MRM_TUNABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * struct mrm_tunable - a setting of the whole host
+ * @name: of its file
+ * @unit: of its value, empty when it is a choice
+ * @usual: value after loading the module
+ * @min: least value the kernel takes
+ * @max: greatest value the kernel takes
+ * @words: what it does, a sentence
+ */
+struct mrm_tunable {
+	const char *name;
+	const char *unit;
+	uint64_t usual;
+	uint64_t min;
+	uint64_t max;
+	const char *words;
+};
+
+extern const struct mrm_tunable mrm_tunables[];
+extern const size_t mrm_tunable_count;
+
+const struct mrm_tunable *mrm_tunable_find(const char *name);
+int mrm_tunable_parse(const struct mrm_tunable *tunable, const char *text, uint64_t *value);
+int mrm_salt_check(const char *salt);
+
+#endif

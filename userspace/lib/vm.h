@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRM_VM_H
+#define MRM_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "host.h"
+#include "sysfs.h"
+
+/* Longer names and reasons are cut. */
+#define MRM_TEXT_MAX 256
+
+/* What the kernel takes as a salt, in bytes. */
+#define MRM_SALT_MAX 63
+
+/* Counters of a VM, in the order shown; mrm_vm_counters[] explains them. */
+enum mrm_vm_counter {
+	MRM_VM_ADOPTED_BYTES,
+	MRM_VM_NOT_ADOPTED_BYTES,
+	MRM_VM_RESIDENT_PAGES,
+	MRM_VM_PRIVATE_PAGES,
+	MRM_VM_SHARED_PAGES,
+	MRM_VM_ZERO_PAGES,
+	MRM_VM_SAVED_PAGES,
+	MRM_VM_SAVED_WITHIN_PAGES,
+	MRM_VM_HINTED_PAGES,
+	MRM_VM_INELIGIBLE_PAGES,
+	MRM_VM_SCANNED_PAGES,
+	MRM_VM_BROKEN_PAGES,
+	MRM_VM_DISCARDED_PAGES,
+	MRM_VM_FULL_SCANS,
+	MRM_VM_SCAN_CPU_NS,
+	MRM_VM_OVERHEAD_BYTES,
+	MRM_VM_SHARE,
+	MRM_VM_NR,
+};
+
+/**
+ * enum mrm_vm_text - what is said about a VM in words
+ * @MRM_VM_NAME: chosen by the VM's owner: escape before showing
+ * @MRM_VM_REASON: why its largest range that was not adopted was not
+ * @MRM_VM_STATE: whether its memory is being shared
+ * @MRM_VM_SALT: VMs share with equal salt only; readable by root only
+ * @MRM_VM_TEXT_NR: how many there are
+ */
+enum mrm_vm_text {
+	MRM_VM_NAME,
+	MRM_VM_REASON,
+	MRM_VM_STATE,
+	MRM_VM_SALT,
+	MRM_VM_TEXT_NR,
+};
+
+/* Sets of counters and texts that a reader asks for. */
+#define MRM_WANT(counter) (1u << (counter))
+#define MRM_WANT_TEXT(text) (1u << (MRM_VM_NR + (text)))
+#define MRM_WANT_ALL ((1u << (MRM_VM_NR + MRM_VM_TEXT_NR)) - 1)
+
+/**
+ * struct mrm_vm - a VM as last read
+ * @pid: of its QEMU process
+ * @node: tells it from a later VM whose process got the same pid
+ * @value: counters, each in its file's unit
+ * @text: words, empty when there are none
+ * @have: set of those that were asked for and could be read
+ */
+struct mrm_vm {
+	pid_t pid;
+	uint64_t node;
+	uint64_t value[MRM_VM_NR];
+	char text[MRM_VM_TEXT_NR][MRM_TEXT_MAX];
+	uint32_t have;
+};
+
+/**
+ * struct mrm_vms - all VMs as last read
+ * @vm: ordered by pid
+ * @count: number of VMs
+ */
+struct mrm_vms {
+	struct mrm_vm *vm;
+	size_t count;
+};
+
+extern const struct mrm_counter mrm_vm_counters[MRM_VM_NR];
+extern const char *const mrm_vm_texts[MRM_VM_TEXT_NR];
+
+int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint32_t want);
+void mrm_vms_free(struct mrm_vms *vms);
+
+bool mrm_vm_matches(const struct mrm_vm *vm, const char *who);
+int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint32_t want);
+int mrm_vm_write(const struct mrm_root *root, const struct mrm_vm *vm, const char *file,
+		 const char *value);
+
+#endif

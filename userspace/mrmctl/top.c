@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mrmctl top - the host and its VMs, as they change. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "top.h"
+
+/**
+ * top_refresh() - read everything again, and sort
+ * @top: what it shows now becomes what it showed before
+ *
+ * Return: 0, or an error as from sample_read().
+ */
+int top_refresh(struct top *top)
+{
+	struct sample fresh;
+	int error;
+
+	error = sample_read(&top->root, &fresh);
+	if (error) {
+		sample_free(&fresh);
+		return error;
+	}
+	free(top->rows);
+	sample_replace(&top->before, &top->now);
+	top->now = fresh;
+	top->rows = sample_rows(&top->now, &top->before);
+	if (!top->rows)
+		return -ENOMEM;
+	vm_sort(top->rows, top->now.vms.count, top->key, top->reverse);
+	return 0;
+}
+
+static const char *pages(const struct top *top, enum mrm_host_counter counter, char *text)
+{
+	return mrm_format_mib(text, MRM_UNIT_MAX, mrm_pages_to_bytes(top->now.host.value[counter]));
+}
+
+static const char *bytes(const struct top *top, enum mrm_host_counter counter, char *text)
+{
+	return mrm_format_mib(text, MRM_UNIT_MAX, top->now.host.value[counter]);
+}
+
+static void summary_head(const struct top *top, char *text, size_t size)
+{
+	const uint64_t *value = top->now.host.value;
+	time_t now = time(NULL);
+	char clock[16] = "";
+	struct tm local;
+
+	if (localtime_r(&now, &local))
+		strftime(clock, sizeof(clock), "%H:%M:%S", &local);
+	snprintf(text, size, "mrmctl top %s, %zu VM%s, sizes in MiB, %" PRIu64 " full scans", clock,
+		 top->now.vms.count, top->now.vms.count == 1 ? "" : "s",
+		 value[MRM_HOST_FULL_SCANS]);
+}
+
+static void summary_scan(const struct top *top, char *text, size_t size)
+{
+	double scanned, broken, cpu;
+
+	sample_host_rate(&top->now, &top->before, MRM_HOST_SCANNED_PAGES, &scanned);
+	sample_host_rate(&top->now, &top->before, MRM_HOST_BROKEN_PAGES, &broken);
+	if (!sample_host_rate(&top->now, &top->before, MRM_HOST_SCAN_CPU_NS, &cpu))
+		snprintf(text, size, "SCAN:    rates follow");
+	else
+		snprintf(text, size,
+			 "SCAN:    %.0f pages/s scanned, %.0f pages/s broken, %.1f %% of a CPU",
+			 scanned, broken, cpu / 1e7);
+}
+
+/**
+ * top_summary() - a line about the host
+ * @top: what is shown
+ * @line: from 0 to SUMMARY_LINES - 1
+ * @text: receives the line, without a newline
+ * @size: bytes at @text
+ */
+void top_summary(const struct top *top, unsigned int line, char *text, size_t size)
+{
+	const uint64_t *value = top->now.host.value;
+	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX], c[MRM_UNIT_MAX], d[MRM_UNIT_MAX], e[MRM_UNIT_MAX];
+
+	switch (line) {
+	case 0:
+		summary_head(top, text, size);
+		break;
+	case 1:
+		snprintf(text, size, "MEM:     %s adopted, %s resident, %s private, %s overhead",
+			 bytes(top, MRM_HOST_ADOPTED_BYTES, a),
+			 pages(top, MRM_HOST_RESIDENT_PAGES, b),
+			 pages(top, MRM_HOST_PRIVATE_PAGES, c),
+			 bytes(top, MRM_HOST_OVERHEAD_BYTES, d));
+		break;
+	case 2:
+		snprintf(text, size, "PSHARE:  %s shared, %s common, %s saving (%s), %s zero",
+			 pages(top, MRM_HOST_SHARED_PAGES, a),
+			 pages(top, MRM_HOST_SHARED_FRAMES, b), pages(top, MRM_HOST_SAVED_PAGES, c),
+			 mrm_format_percent(e, sizeof(e), value[MRM_HOST_SAVED_PAGES],
+					    value[MRM_HOST_RESIDENT_PAGES]),
+			 pages(top, MRM_HOST_ZERO_PAGES, d));
+		break;
+	default:
+		summary_scan(top, text, size);
+		break;
+	}
+}
+
+static int run(const struct options *options, int argc, char **argv)
+{
+	struct top top = {
+		.options = options,
+		.key = VM_KEY_SAVED,
+		.reverse = options->reverse,
+		.delay_ms = options->delay_ms,
+	};
+	bool batch = options->batch || options->json;
+	int status;
+
+	(void)argc;
+	(void)argv;
+	vm_view_init(&top.view, true, TOP_NAME_MAX);
+	status = vm_sort_option(&top.view, options->sort, &top.key);
+	if (status)
+		return status;
+	if (!batch && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+		complain("this is not a terminal; \"mrmctl top -b\" does without one");
+		return STATUS_FAILED;
+	}
+	status = open_root(options, &top.root);
+	if (status)
+		return status;
+	status = batch ? top_batch(&top) : top_screen(&top);
+	free(top.rows);
+	sample_free(&top.now);
+	sample_free(&top.before);
+	mrm_close(&top.root);
+	return status;
+}
+
+const struct command command_top = {
+	.name = "top",
+	.arguments = "[-b] [-n N] [-d SECS] [-o COLUMN] [-r]",
+	.summary = "watch the host and its VMs",
+	.help = "Shows the host above and its VMs below, and follows them.  Keys:\n"
+		"\n"
+		"  q                   quit\n"
+		"  h, ?                list the keys\n"
+		"  s, d                set the delay between two refreshes\n"
+		"  <, >                sort by the column to the left, to the right\n"
+		"  r, R                turn the order round\n"
+		"  arrows, Page Up, Page Down, Home, End\n"
+		"                      move through the VMs\n"
+		"  space               refresh now\n"
+		"  Ctrl-L              draw everything again\n"
+		"\n"
+		"  -b, --batch         no terminal: print the table again and again\n"
+		"  -n, --iterations N  end after N refreshes\n"
+		"  -d, --delay SECS    between two refreshes, such as 0.5 (default 2)\n"
+		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, adopted,\n"
+		"                      not-adopted, resident, shared, zero, scan, break, state\n"
+		"  -r, --reverse       turn the order round\n"
+		"\n"
+		"With --json, it prints one object in a line for every refresh, as with -b.\n",
+	.options = "bndor",
+	.run = run,
+};

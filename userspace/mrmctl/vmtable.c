@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The table of VMs that list and top show: its columns, cells and order. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mrmctl.h"
+#include "units.h"
+#include "vmtable.h"
+
+/*
+ * How a column is named after -o, headed, and read: from a counter, or, below
+ * 0, in a way of its own.
+ */
+static const struct {
+	const char *name;
+	const char *heading;
+	int counter;
+} keys[VM_KEY_NR] = {
+	[VM_KEY_NAME] = { "name", "NAME", -1 },
+	[VM_KEY_PID] = { "pid", "PID", -1 },
+	[VM_KEY_ADOPTED] = { "adopted", "ADOPTED", MRM_VM_ADOPTED_BYTES },
+	[VM_KEY_NOT_ADOPTED] = { "not-adopted", "NOT-ADOPTED", MRM_VM_NOT_ADOPTED_BYTES },
+	[VM_KEY_RESIDENT] = { "resident", "RESIDENT", MRM_VM_RESIDENT_PAGES },
+	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES },
+	[VM_KEY_ZERO] = { "zero", "ZERO", MRM_VM_ZERO_PAGES },
+	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES },
+	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", -1 },
+	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", -1 },
+	[VM_KEY_STATE] = { "state", "STATE", -1 },
+};
+
+/**
+ * vm_key_parse() - look a column up
+ * @name: as typed
+ * @key: receives the column; untouched when there is none
+ *
+ * Return: whether there is a column of that name.
+ */
+bool vm_key_parse(const char *name, enum vm_key *key)
+{
+	int i;
+
+	for (i = 0; i < VM_KEY_NR; i++) {
+		if (strcasecmp(name, keys[i].name) && strcasecmp(name, keys[i].heading))
+			continue;
+		*key = i;
+		return true;
+	}
+	return false;
+}
+
+/**
+ * vm_key_name() - name of a column
+ * @key: which
+ *
+ * Return: the name that vm_key_parse() takes.
+ */
+const char *vm_key_name(enum vm_key key)
+{
+	return keys[key].name;
+}
+
+/**
+ * vm_sort_option() - understand the column after -o, or complain
+ * @view: the table that is to be sorted
+ * @name: as typed, or NULL to leave @key alone
+ * @key: receives the column
+ *
+ * Return: STATUS_OK, or STATUS_USAGE after a complaint.
+ */
+int vm_sort_option(const struct vm_view *view, const char *name, enum vm_key *key)
+{
+	char known[160] = "";
+	enum vm_key found;
+	size_t i;
+
+	if (!name)
+		return STATUS_OK;
+	for (i = 0; i < view->count; i++) {
+		if (vm_key_parse(name, &found) && found == view->key[i]) {
+			*key = found;
+			return STATUS_OK;
+		}
+		strcat(strcat(known, i ? ", " : ""), vm_key_name(view->key[i]));
+	}
+	complain("there is no column \"%s\" to sort by; there are %s", name, known);
+	return STATUS_USAGE;
+}
+
+/**
+ * vm_view_init() - choose the columns of a table of VMs
+ * @view: filled in
+ * @rates: with the columns that only top knows
+ * @name_max: columns of the terminal a name may take, 0 for any number
+ */
+void vm_view_init(struct vm_view *view, bool rates, size_t name_max)
+{
+	int i;
+
+	view->count = 0;
+	for (i = 0; i < VM_KEY_NR; i++) {
+		if (!rates && (i == VM_KEY_SCAN_RATE || i == VM_KEY_BREAK_RATE))
+			continue;
+		view->key[view->count] = i;
+		view->column[view->count++] = (struct mrm_column){
+			.heading = keys[i].heading,
+			.right = i != VM_KEY_NAME && i != VM_KEY_STATE,
+			.max = i == VM_KEY_NAME ? name_max : 0,
+		};
+	}
+}
+
+/* Does the row have a value there?  Rows that have none go last. */
+static bool has_value(const struct vm_row *row, enum vm_key key)
+{
+	if (key == VM_KEY_SCAN_RATE || key == VM_KEY_BREAK_RATE)
+		return row->rated;
+	if (keys[key].counter < 0)
+		return true;
+	return row->vm->have & MRM_WANT(keys[key].counter);
+}
+
+static int compare_doubles(double a, double b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_values(const struct vm_row *a, const struct vm_row *b, enum vm_key key)
+{
+	uint64_t x, y;
+
+	switch (key) {
+	case VM_KEY_NAME:
+		return strcmp(a->vm->text[MRM_VM_NAME], b->vm->text[MRM_VM_NAME]);
+	case VM_KEY_STATE:
+		return strcmp(a->vm->text[MRM_VM_STATE], b->vm->text[MRM_VM_STATE]);
+	case VM_KEY_PID:
+		return (a->vm->pid > b->vm->pid) - (a->vm->pid < b->vm->pid);
+	case VM_KEY_SCAN_RATE:
+		return -compare_doubles(a->scan_rate, b->scan_rate);
+	case VM_KEY_BREAK_RATE:
+		return -compare_doubles(a->break_rate, b->break_rate);
+	default:
+		/* In the kernel's unit: it is the same for all rows of a column. */
+		x = a->vm->value[keys[key].counter];
+		y = b->vm->value[keys[key].counter];
+		return (x < y) - (x > y);
+	}
+}
+
+/**
+ * struct order - how rows are sorted
+ * @key: by which column
+ * @reverse: turned round
+ */
+struct order {
+	enum vm_key key;
+	bool reverse;
+};
+
+static int compare_rows(const void *left, const void *right, void *context)
+{
+	const struct vm_row *a = left, *b = right;
+	const struct order *order = context;
+	bool has_a = has_value(a, order->key), has_b = has_value(b, order->key);
+	int result = 0;
+
+	if (has_a != has_b)
+		return has_a ? -1 : 1;
+	if (has_a)
+		result = compare_values(a, b, order->key);
+	if (!result)
+		return compare_values(a, b, VM_KEY_PID);
+	return order->reverse ? -result : result;
+}
+
+/**
+ * vm_sort() - sort rows
+ * @rows: sorted in place
+ * @count: number of rows
+ * @key: column to sort by: words and pids rising, amounts falling
+ * @reverse: the other way round; equal rows stay in the order of their pids
+ */
+void vm_sort(struct vm_row *rows, size_t count, enum vm_key key, bool reverse)
+{
+	struct order order = { .key = key, .reverse = reverse };
+
+	if (count)
+		qsort_r(rows, count, sizeof(*rows), compare_rows, &order);
+}
+
+static void add_rate(struct mrm_table *table, const struct vm_row *row, double rate)
+{
+	char text[MRM_UNIT_MAX] = "-";
+
+	if (row->rated)
+		snprintf(text, sizeof(text), "%.0f", rate);
+	mrm_table_add(table, text);
+}
+
+/* What keeps a VM from being shared, and then what of it was not adopted. */
+static void add_state(struct mrm_table *table, const struct mrm_vm *vm)
+{
+	const char *state = vm->text[MRM_VM_STATE];
+	const char *reason = vm->text[MRM_VM_REASON];
+	char text[2 * MRM_TEXT_MAX + 16];
+
+	if (*reason)
+		snprintf(text, sizeof(text), "%s%snot adopted: %s", state, *state ? "; " : "",
+			 reason);
+	else
+		snprintf(text, sizeof(text), "%s", *state ? state : "-");
+	mrm_table_add(table, text);
+}
+
+static void add_amount(struct mrm_table *table, const struct mrm_vm *vm, int counter)
+{
+	uint64_t bytes = vm->value[counter];
+	char text[MRM_UNIT_MAX];
+
+	if (!(vm->have & MRM_WANT(counter)))
+		return mrm_table_add(table, "-");
+	if (mrm_vm_counters[counter].unit == MRM_PAGES)
+		bytes = mrm_pages_to_bytes(bytes);
+	mrm_table_add(table, mrm_format_mib(text, sizeof(text), bytes));
+}
+
+/**
+ * vm_table_fill() - add rows to a table of VMs
+ * @table: made with the columns of @view; keeps an error until it is printed
+ * @view: the columns
+ * @rows: in the order wanted
+ * @count: number of rows
+ */
+void vm_table_fill(struct mrm_table *table, const struct vm_view *view, const struct vm_row *rows,
+		   size_t count)
+{
+	char text[MRM_UNIT_MAX];
+	size_t i, column;
+
+	for (i = 0; i < count; i++) {
+		const struct mrm_vm *vm = rows[i].vm;
+
+		for (column = 0; column < view->count; column++) {
+			switch (view->key[column]) {
+			case VM_KEY_NAME:
+				mrm_table_add(table,
+					      *vm->text[MRM_VM_NAME] ? vm->text[MRM_VM_NAME] : "-");
+				break;
+			case VM_KEY_PID:
+				snprintf(text, sizeof(text), "%d", (int)vm->pid);
+				mrm_table_add(table, text);
+				break;
+			case VM_KEY_SCAN_RATE:
+				add_rate(table, &rows[i], rows[i].scan_rate);
+				break;
+			case VM_KEY_BREAK_RATE:
+				add_rate(table, &rows[i], rows[i].break_rate);
+				break;
+			case VM_KEY_STATE:
+				add_state(table, vm);
+				break;
+			default:
+				add_amount(table, vm, keys[view->key[column]].counter);
+				break;
+			}
+		}
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef VMTABLE_H
+#define VMTABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "table.h"
+#include "vm.h"
+
+/* Columns of a table of VMs, from left to right. */
+enum vm_key {
+	VM_KEY_NAME,
+	VM_KEY_PID,
+	VM_KEY_ADOPTED,
+	VM_KEY_NOT_ADOPTED,
+	VM_KEY_RESIDENT,
+	VM_KEY_SHARED,
+	VM_KEY_ZERO,
+	VM_KEY_SAVED,
+	VM_KEY_SCAN_RATE,
+	VM_KEY_BREAK_RATE,
+	VM_KEY_STATE,
+	VM_KEY_NR,
+};
+
+/* What a table of VMs is made from. */
+#define VM_TABLE_WANT                                                                              \
+	(MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_NOT_ADOPTED_BYTES) |                     \
+	 MRM_WANT(MRM_VM_RESIDENT_PAGES) | MRM_WANT(MRM_VM_SHARED_PAGES) |                         \
+	 MRM_WANT(MRM_VM_ZERO_PAGES) | MRM_WANT(MRM_VM_SAVED_PAGES) | MRM_WANT_TEXT(MRM_VM_NAME) | \
+	 MRM_WANT_TEXT(MRM_VM_REASON) | MRM_WANT_TEXT(MRM_VM_STATE))
+
+/**
+ * struct vm_row - a row of a table of VMs
+ * @vm: the VM as read
+ * @rated: the rates are known
+ * @scan_rate: pages scanned in a second
+ * @break_rate: shared pages broken in a second
+ */
+struct vm_row {
+	const struct mrm_vm *vm;
+	bool rated;
+	double scan_rate;
+	double break_rate;
+};
+
+/**
+ * struct vm_view - the columns of a table of VMs
+ * @key: which, from left to right
+ * @count: number of columns
+ * @column: how they look
+ */
+struct vm_view {
+	enum vm_key key[VM_KEY_NR];
+	size_t count;
+	struct mrm_column column[VM_KEY_NR];
+};
+
+bool vm_key_parse(const char *name, enum vm_key *key);
+const char *vm_key_name(enum vm_key key);
+void vm_view_init(struct vm_view *view, bool rates, size_t name_max);
+void vm_sort(struct vm_row *rows, size_t count, enum vm_key key, bool reverse);
+void vm_table_fill(struct mrm_table *table, const struct vm_view *view, const struct vm_row *rows,
+		   size_t count);
+int vm_sort_option(const struct vm_view *view, const char *name, enum vm_key *key);
+
+#endif

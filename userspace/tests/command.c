@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mrmctl as it is typed, on a made-up copy of the kernel's files. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "tap.h"
+#include "tree.h"
+#include "tunable.h"
+
+static const char *program;
+static struct tree tree;
+static char output[65536];
+
+/* Run a shell command that has the program for "mrmctl"; returns its status. */
+static int run(const char *format, ...)
+{
+	char line[1024], command[2048];
+	va_list arguments;
+	size_t length;
+	FILE *pipe;
+	int status;
+
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	snprintf(command, sizeof(command),
+		 "mrmctl() { '%s' \"$@\"; }; T='--sysfs=%s'; exec 2>&1; %s", program, tree.path,
+		 line);
+	pipe = popen(command, "r");
+	if (!pipe)
+		return -1;
+	length = fread(output, 1, sizeof(output) - 1, pipe);
+	output[length] = '\0';
+	status = pclose(pipe);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Run a command, and check its status and a part of what it says. */
+static void expect(int status, const char *part, const char *line)
+{
+	int got = run("%s", line);
+
+	tap_ok(got == status, "%s: status %d", line, status);
+	if (got != status)
+		printf("# got %d: %s\n", got, output);
+	tap_has(output, part, line);
+}
+
+/* The last output as JSON, or NULL when it is something else. */
+static struct json_object *parsed(void)
+{
+	struct json_object *object = json_tokener_parse(output);
+
+	tap_ok(object, "output is JSON");
+	return object;
+}
+
+static int64_t number(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+
+	return json_object_object_get_ex(object, key, &value) && value
+		       ? json_object_get_int64(value)
+		       : -1;
+}
+
+static void test_usage(void)
+{
+	expect(2, "mrmctl: what is to be done?", "mrmctl");
+	expect(2, "is not a command", "mrmctl frob");
+	expect(2, "\\x1b", "mrmctl \"$(printf '\\033')\"");
+	expect(2, "unknown option", "mrmctl list --frob");
+	expect(2, "does not belong here", "mrmctl list --wait");
+	expect(2, "too few arguments: mrmctl show VM", "mrmctl show");
+	expect(2, "too many arguments", "mrmctl host x");
+	expect(2, "no column \"x\"", "mrmctl list -o x");
+	expect(2, "is not a tunable", "mrmctl get x");
+	expect(0, "Usage: mrmctl [OPTION...] COMMAND", "mrmctl help");
+	expect(0, "Usage: mrmctl [OPTION...] COMMAND", "mrmctl --help");
+	expect(0, "Usage: mrmctl top", "mrmctl help top");
+	expect(0, "Usage: mrmctl set", "mrmctl set --help");
+	expect(2, "is not a command", "mrmctl help frob");
+	expect(0, "mrmctl ", "mrmctl --version");
+	expect(0, "kvm_mrm not loaded", "mrmctl version --sysfs /nonexistent");
+	expect(1, "No such file", "mrmctl list --sysfs /nonexistent");
+	expect(1, "is not a copy of /sys/kernel/mrm", "mrmctl list --sysfs /");
+	expect(1, "cannot write the output", "mrmctl host $T >/dev/full");
+}
+
+static void test_list(void)
+{
+	struct json_object *array, *vm;
+
+	expect(0, "0 VMs, sizes in MiB", "mrmctl list $T");
+	tree_add_vm(&tree, 1000, "web", 4096);
+	tree_add_vm(&tree, 2000, "db\033[2J", 8192);
+	tree_write(&tree, "vm/2000/not_adopted_reason", "hugetlb");
+	expect(0, "web        1000    128.0          0.0      32.0    16.0   0.0    8.0  on",
+	       "mrmctl list $T");
+	expect(0, "db\\x1b[2J", "mrmctl $T list");
+	tap_has(output, "on; not adopted: hugetlb", "the reason is shown");
+	tap_ok(!strchr(output, '\033'), "and no control character");
+	run("mrmctl list $T -o saved");
+	tap_ok(strstr(output, "2000") < strstr(output, "1000"), "the largest first");
+	run("mrmctl list $T -ro saved");
+	tap_ok(strstr(output, "2000") > strstr(output, "1000"), "or the smallest");
+
+	tap_ok(!run("mrmctl list --json $T"), "list as JSON");
+	array = parsed();
+	vm = json_object_array_get_idx(array, 1);
+	tap_ok(json_object_array_length(array) == 2 && number(vm, "pid") == 1000 &&
+		       number(vm, "shared_pages") == 4096,
+	       "has raw numbers");
+	json_object_put(array);
+	expect(0, "\\u001b[2J", "mrmctl list --json $T");
+}
+
+static void test_show(void)
+{
+	struct json_object *vm, *ranges = NULL;
+
+	expect(0, "4096 pages", "mrmctl show web $T");
+	tap_has(output, "Its ranges cannot be read", "without debugfs");
+	expect(0, "\"ranges\": null", "mrmctl show web $T --json");
+	expect(0, "Name                        web", "mrmctl show 1000 $T");
+	expect(1, "no VM has the name or pid \"none\"", "mrmctl show none $T");
+	expect(1, "no VM", "mrmctl show '' $T");
+	tree_add_vm(&tree, 3000, "web", 1);
+	expect(1, "more than one VM; say which: pid:1000, pid:3000", "mrmctl show web $T");
+	tree_add_vm(&tree, 3000, "1000", 1);
+	expect(1, "more than one VM", "mrmctl show 1000 $T");
+	expect(0, "web", "mrmctl show pid:1000 $T");
+	tree_remove_vm(&tree, 3000);
+
+	run("mkdir %s/debug/mrm/vm/1000; printf '%%s\\n' "
+	    "'7f0000000000 32768 adopted' '7f1000000000 512 not adopted: hugetlb' >%s/debug/mrm/vm/1000/ranges",
+	    tree.base, tree.base);
+	expect(0, "0x7f1000000000    2.0    512  no       hugetlb", "mrmctl show web $T");
+	run("mrmctl show web --json $T");
+	vm = parsed();
+	json_object_object_get_ex(vm, "ranges", &ranges);
+	tap_ok(json_object_array_length(ranges) == 2 &&
+		       number(json_object_array_get_idx(ranges, 0), "start") == 0x7f0000000000,
+	       "ranges as JSON");
+	json_object_put(vm);
+}
+
+static void test_host(void)
+{
+	struct json_object *object;
+
+	tree_write(&tree, "saved_pages", "1500");
+	tree_write(&tree, "resident_pages", "3000");
+	expect(0, "1500 pages, 50.0 % of what is resident", "mrmctl host $T");
+	run("mrmctl host -j $T");
+	object = parsed();
+	tap_ok(number(object, "saved_pages") == 1500 && number(object, "overhead_bytes") == 17000,
+	       "host as JSON");
+	json_object_put(object);
+	run("rm %s/zero_frames", tree.path);
+	expect(0, "\"zero_frames\": null", "mrmctl host -j $T");
+	expect(0, "Frames behind zero pages               -", "mrmctl host $T");
+}
+
+static void test_get(void)
+{
+	struct json_object *array;
+
+	expect(0, "share_rate_max = 1024 pages/s (default 1024, range 0-10000000)",
+	       "mrmctl get $T");
+	expect(0, "share_scan_time = 3600 s", "mrmctl get share_scan_time $T");
+	run("mrmctl get --value share_scan_time $T");
+	tap_text(output, "3600\n", "the value alone");
+	run("mrmctl get --json $T");
+	array = parsed();
+	tap_ok(json_object_array_length(array) == mrm_tunable_count &&
+		       number(json_object_array_get_idx(array, 0), "max") == 604800,
+	       "tunables as JSON");
+	json_object_put(array);
+	expect(0, "\"value\": 20", "mrmctl get share_cpu_max --json $T");
+}
+
+static void check_file(const char *file, const char *wanted)
+{
+	char text[128];
+
+	tree_read(&tree, file, text, sizeof(text));
+	tap_text(text, wanted, file);
+}
+
+static void test_set(void)
+{
+	expect(2, "it takes a whole number from 0 to 100, in % of a CPU",
+	       "mrmctl set share_cpu_max 101");
+	expect(2, "cannot take \"-5\"", "mrmctl set share_cpu_max -5");
+	expect(2, "cannot take \"\"", "mrmctl set share_cpu_max ''");
+	expect(2, "is not a tunable", "mrmctl set frob 1");
+	expect(2, "takes one value", "mrmctl set share_cpu_max 1 2");
+	expect(2, "\"mrmctl scan\"", "mrmctl set share_scan_now 1");
+	expect(2, "share is \"on\" or \"off\"", "mrmctl set web share=maybe");
+	expect(2, "at most 63 printable", "mrmctl set web salt=\"$(printf 'a\\nb')\"");
+	expect(2, "each given once", "mrmctl set web salt=a salt=b");
+	expect(2, "each given once", "mrmctl set web colour=red");
+	expect(1, "no VM", "mrmctl $T set none share=on");
+
+	expect(0, "note: ", "mrmctl $T set share_cpu_max 007");
+	check_file("share_cpu_max", "7\n");
+	expect(0, "note: ", "mrmctl $T set web share=off salt='tenant 1'");
+	check_file("vm/1000/share", "0\n");
+	check_file("vm/1000/salt", "tenant 1\n");
+	expect(0, "Salt                        tenant 1", "mrmctl show web $T");
+	expect(0, "", "mrmctl $T set pid:1000 salt= share=1");
+	check_file("vm/1000/share", "1\n");
+	check_file("vm/1000/salt", "\n");
+	expect(1, "there is nothing to scan", "mrmctl scan $T --wait");
+}
+
+static void test_batch(void)
+{
+	struct json_object *object, *part = NULL;
+	char *second;
+
+	expect(1, "not a terminal", "mrmctl top $T </dev/null");
+	expect(0, "PSHARE:", "mrmctl top -b -n 2 -d 0.1 $T");
+	tap_has(output, "rates follow", "the first refresh has no rates");
+	tap_has(output, "0 pages/s scanned", "the second has");
+	tap_ok(!run("mrmctl top -b --json -n 2 -d 0.1 $T"), "top as JSON");
+	second = strchr(output, '\n');
+	tap_ok(second && strchr(second + 1, '\n') == output + strlen(output) - 1,
+	       "is a line for every refresh");
+	object = json_tokener_parse(second + 1);
+	tap_ok(object && json_object_object_get_ex(object, "vms", &part) &&
+		       json_object_array_length(part) == 2 &&
+		       number(json_object_array_get_idx(part, 0), "scanned_pages_per_second") == 0,
+	       "with rates");
+	json_object_put(object);
+}
+
+/* VMs come and go as fast as they can while they are listed. */
+static void test_churn(void)
+{
+	int i, failed = 0;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		for (i = 0;; i++) {
+			if (i % 2)
+				tree_remove_vm(&tree, 5000 + i / 2 % 7);
+			else
+				tree_add_vm(&tree, 5000 + i / 2 % 7, "fleeting", 10);
+		}
+	}
+	for (i = 0; i < 20; i++)
+		failed += run("mrmctl list $T") != 0;
+	failed += run("mrmctl top -b -n 10 -d 0.1 $T") != 0;
+	failed += run("for i in 1 2 3 4 5 6 7 8 9; do mrmctl show pid:500$((i %% 7)) $T; "
+		      "[ $? -lt 2 ] || exit 3; done") != 0;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	tap_ok(!failed, "VMs that come and go do no harm");
+	for (i = 5000; i < 5007; i++)
+		tree_remove_vm(&tree, i);
+}
+
+static void test_many(void)
+{
+	char name[32];
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "guest%d", i);
+		tree_add_vm(&tree, 10000 + i, name, i);
+	}
+	tap_ok(!run("mrmctl list $T | tail -n 1"), "a thousand VMs");
+	tap_text(output, "1002 VMs, sizes in MiB\n", "are all listed");
+}
+
+/**
+ * test_command() - mrmctl from end to end
+ * @mrmctl: the program
+ */
+void test_command(const char *mrmctl)
+{
+	program = mrmctl;
+	tree_make(&tree);
+	test_usage();
+	test_list();
+	test_show();
+	test_host();
+	test_get();
+	test_set();
+	test_batch();
+	test_churn();
+	test_many();
+	tree_remove(&tree);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+#include "vmtable.h"
+
+static struct mrm_vm vms[3];
+static struct vm_row rows[3];
+
+static void make_rows(void)
+{
+	static const char *const names[] = { "web", "db", "web" };
+	int i;
+
+	memset(vms, 0, sizeof(vms));
+	memset(rows, 0, sizeof(rows));
+	for (i = 0; i < 3; i++) {
+		vms[i].pid = 100 + i;
+		strcpy(vms[i].text[MRM_VM_NAME], names[i]);
+		strcpy(vms[i].text[MRM_VM_STATE], "on");
+		vms[i].have = MRM_WANT_ALL;
+		vms[i].value[MRM_VM_SAVED_PAGES] = 256 * (i + 1);
+		vms[i].value[MRM_VM_ADOPTED_BYTES] = 1 << 20;
+		rows[i].vm = &vms[i];
+		rows[i].rated = i != 1;
+		rows[i].scan_rate = 10 * i;
+	}
+	vms[2].have &= ~MRM_WANT(MRM_VM_SAVED_PAGES);
+	strcpy(vms[1].text[MRM_VM_REASON], "hugetlb");
+}
+
+static void check_order(enum vm_key key, bool reverse, const char *wanted)
+{
+	char got[16];
+
+	make_rows();
+	vm_sort(rows, 3, key, reverse);
+	snprintf(got, sizeof(got), "%d %d %d", rows[0].vm->pid, rows[1].vm->pid, rows[2].vm->pid);
+	tap_text(got, wanted, reverse ? "order turned round" : "order");
+}
+
+static void test_print(void)
+{
+	struct mrm_table table;
+	struct vm_view view;
+	char *text = NULL;
+	size_t size;
+	FILE *file;
+
+	make_rows();
+	vms[0].text[MRM_VM_NAME][0] = '\0';
+	vm_view_init(&view, true, 0);
+	mrm_table_init(&table, view.column, view.count);
+	vm_table_fill(&table, &view, rows, 3);
+	file = open_memstream(&text, &size);
+	tap_ok(!mrm_table_print(&table, file), "a table of VMs");
+	fclose(file);
+	mrm_table_free(&table);
+	tap_text(text,
+		 "NAME  PID  ADOPTED  NOT-ADOPTED  RESIDENT  SHARED  ZERO  SAVED  SCAN/S  BREAK/S"
+		 "  STATE\n"
+		 "-     100      1.0          0.0       0.0     0.0   0.0    1.0       0        0"
+		 "  on\n"
+		 "db    101      1.0          0.0       0.0     0.0   0.0    2.0       -        -"
+		 "  on; not adopted: hugetlb\n"
+		 "web   102      1.0          0.0       0.0     0.0   0.0      -      20        0"
+		 "  on\n",
+		 "has what is known, and a mark for the rest");
+	free(text);
+}
+
+/**
+ * test_vmtable() - the table of VMs and its order
+ */
+void test_vmtable(void)
+{
+	enum vm_key key, i;
+	bool all = true;
+
+	for (i = 0; i < VM_KEY_NR; i++)
+		all &= vm_key_parse(vm_key_name(i), &key) && key == i;
+	tap_ok(all, "columns are known by their names");
+	tap_ok(vm_key_parse("SCAN/S", &key) && key == VM_KEY_SCAN_RATE, "and by their headings");
+	tap_ok(!vm_key_parse("", &key) && !vm_key_parse("sav", &key), "and by nothing else");
+
+	check_order(VM_KEY_PID, false, "100 101 102");
+	check_order(VM_KEY_PID, true, "102 101 100");
+	check_order(VM_KEY_NAME, false, "101 100 102");
+	check_order(VM_KEY_NAME, true, "100 102 101");
+	check_order(VM_KEY_SAVED, false, "101 100 102");
+	check_order(VM_KEY_SAVED, true, "100 101 102");
+	check_order(VM_KEY_SCAN_RATE, false, "102 100 101");
+	check_order(VM_KEY_SCAN_RATE, true, "100 102 101");
+	check_order(VM_KEY_ADOPTED, true, "100 101 102");
+	vm_sort(NULL, 0, VM_KEY_PID, false);
+	test_print();
+}
