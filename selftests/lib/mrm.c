@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mrm.h"
+#include "tap.h"
+
+#define MODULE	"kvm_mrm"
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/**
+ * wait_until() - wait for what sends no event
+ * @done: tells whether it is so
+ * @context: for @done
+ * @ms: how long at the most
+ * Return: true; false if it did not come.
+ */
+bool wait_until(bool (*done)(void *context), void *context, int ms)
+{
+	long end = now_ms() + ms;
+
+	while (!done(context)) {
+		if (now_ms() > end)
+			return false;
+		usleep(5000);
+	}
+	return true;
+}
+
+static int read_fd(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while (n + 1 < size) {
+		got = pread(fd, buf + n, size - 1 - n, n);
+		if (got < 0)
+			return -errno;
+		if (!got)
+			break;
+		n += got;
+	}
+	buf[n] = '\0';
+	return n;
+}
+
+/**
+ * file_read() - what a file says
+ * @path: the file
+ * @buf: where to, NUL-terminated
+ * @size: room there
+ * Return: bytes, or a negative errno.
+ */
+int file_read(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), n;
+
+	buf[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	n = read_fd(fd, buf, size);
+	close(fd);
+	return n;
+}
+
+/**
+ * file_write() - write to a file, in one piece
+ * @path: the file, which exists
+ * @text: what to write
+ * Return: 0 or a negative errno.
+ */
+int file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		err = errno ? -errno : -EIO;
+	close(fd);
+	return err;
+}
+
+static long parse(const char *text, const char *path)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || (*end && *end != '\n'))
+		tap_bail("%s: \"%s\" is not a number", path, text);
+	return value;
+}
+
+static long get(const char *path)
+{
+	char buf[MRM_TEXT];
+	int n = file_read(path, buf, sizeof(buf));
+
+	return n < 0 ? n : parse(buf, path);
+}
+
+/* Wait by poll() for a file to say a number in a range. */
+static bool wait_number(const char *path, long low, long high, int ms)
+{
+	long end = now_ms() + ms, left, value = LONG_MIN;
+	struct pollfd p = { .events = POLLPRI };
+	char buf[MRM_TEXT];
+
+	p.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (p.fd < 0)
+		return false;
+	/* Read, then wait: what changes in between is not missed. */
+	while (read_fd(p.fd, buf, sizeof(buf)) > 0) {
+		value = parse(buf, path);
+		left = end - now_ms();
+		if ((value >= low && value <= high) || left < 0)
+			break;
+		if (poll(&p, 1, left) < 0 && errno != EINTR)
+			break;
+	}
+	close(p.fd);
+	return value >= low && value <= high;
+}
+
+static void host_path(char path[PATH_MAX], const char *file)
+{
+	snprintf(path, PATH_MAX, MRM_SYSFS "/%s", file);
+}
+
+static void vm_path(char path[PATH_MAX], pid_t pid, const char *file)
+{
+	snprintf(path, PATH_MAX, MRM_SYSFS "/vm/%d/%s", pid, file);
+}
+
+/**
+ * mrm_get() - a number of the host
+ * @file: which
+ * Return: the number; no counter is negative, so a negative errno otherwise.
+ */
+long mrm_get(const char *file)
+{
+	char path[PATH_MAX];
+
+	host_path(path, file);
+	return get(path);
+}
+
+/**
+ * mrm_set() - write a tunable
+ * @file: which
+ * @text: what to write
+ * Return: 0 or a negative errno.
+ */
+int mrm_set(const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	host_path(path, file);
+	return file_write(path, text);
+}
+
+/**
+ * mrm_set_number() - write a tunable
+ * @file: which
+ * @value: what to write
+ * Return: 0 or a negative errno.
+ */
+int mrm_set_number(const char *file, long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld\n", value);
+	return mrm_set(file, text);
+}
+
+/**
+ * mrm_wait() - wait for a number, by poll()
+ * @file: "vms", "full_scans" or "share_scan_now": files that send events
+ * @low: the least that will do
+ * @high: the most that will do
+ * @ms: how long to wait at the most
+ * Return: true; false if it did not come.
+ */
+bool mrm_wait(const char *file, long low, long high, int ms)
+{
+	char path[PATH_MAX];
+
+	host_path(path, file);
+	return wait_number(path, low, high, ms);
+}
+
+/**
+ * mrm_vm_get() - a number of a VM
+ * @pid: its process
+ * @file: which
+ * Return: the number, or a negative errno.
+ */
+long mrm_vm_get(pid_t pid, const char *file)
+{
+	char path[PATH_MAX];
+
+	vm_path(path, pid, file);
+	return get(path);
+}
+
+/**
+ * mrm_vm_text() - a text of a VM
+ * @pid: its process
+ * @file: which
+ * @buf: where to; without the newline; the error in words if there is one
+ * Return: @buf.
+ */
+char *mrm_vm_text(pid_t pid, const char *file, char buf[MRM_TEXT])
+{
+	char path[PATH_MAX];
+	int n;
+
+	vm_path(path, pid, file);
+	n = file_read(path, buf, MRM_TEXT);
+	if (n < 0)
+		snprintf(buf, MRM_TEXT, "error: %s", strerror(-n));
+	buf[strcspn(buf, "\n")] = '\0';
+	return buf;
+}
+
+/**
+ * mrm_vm_set() - write a file of a VM
+ * @pid: its process
+ * @file: which
+ * @text: what to write
+ * Return: 0 or a negative errno.
+ */
+int mrm_vm_set(pid_t pid, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	vm_path(path, pid, file);
+	return file_write(path, text);
+}
+
+struct vm_number {
+	pid_t pid;
+	const char *file;
+	long low, high;
+};
+
+static bool vm_number_is(void *context)
+{
+	struct vm_number *want = context;
+	long value = mrm_vm_get(want->pid, want->file);
+
+	return value >= want->low && value <= want->high;
+}
+
+/**
+ * mrm_vm_wait() - wait for a number of a VM, which sends no event
+ * @pid: its process
+ * @file: which
+ * @low: the least that will do
+ * @high: the most that will do
+ * @ms: how long to wait at the most
+ * Return: true; false if it did not come.
+ */
+bool mrm_vm_wait(pid_t pid, const char *file, long low, long high, int ms)
+{
+	struct vm_number want = { pid, file, low, high };
+
+	return wait_until(vm_number_is, &want, ms);
+}
+
+/**
+ * mrm_debug_read() - what a file in debugfs says
+ * @file: relative to mrm/
+ * @buf: where to
+ * @size: room there
+ * Return: bytes, or a negative errno.
+ */
+int mrm_debug_read(const char *file, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MRM_DEBUGFS "/%s", file);
+	return file_read(path, buf, size);
+}
+
+/**
+ * mrm_debug_write() - write a file in debugfs
+ * @file: relative to mrm/
+ * @text: what to write
+ * Return: 0 or a negative errno.
+ */
+int mrm_debug_write(const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MRM_DEBUGFS "/%s", file);
+	return file_write(path, text);
+}
+
+/**
+ * mrm_vm_range() - what became of a piece of guest RAM
+ * @pid: the VM's process
+ * @start: the first address of the piece, there
+ * @buf: where to: "PAGES adopted", "PAGES not adopted: WHY", or "not listed"
+ * Return: @buf.
+ */
+char *mrm_vm_range(pid_t pid, const void *start, char buf[MRM_TEXT])
+{
+	static char all[65536];
+	char file[64], *line, *save;
+	unsigned long address;
+	int skip;
+
+	snprintf(file, sizeof(file), "vm/%d/ranges", pid);
+	snprintf(buf, MRM_TEXT, "not listed");
+	if (mrm_debug_read(file, all, sizeof(all)) < 0)
+		return buf;
+	for (line = strtok_r(all, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%lx %n", &address, &skip) == 1 &&
+		    address == (unsigned long)start)
+			snprintf(buf, MRM_TEXT, "%s", line + skip);
+	}
+	return buf;
+}
+
+/**
+ * mrm_loaded() - is the module loaded?
+ * Return: true if it is.
+ */
+bool mrm_loaded(void)
+{
+	return !access(MRM_SYSFS, F_OK);
+}
+
+/**
+ * mrm_load() - load the module
+ *
+ * MRM_KO names its file.
+ *
+ * Return: 0 or a negative errno.
+ */
+int mrm_load(void)
+{
+	const char *path = getenv("MRM_KO");
+	int fd, err = 0;
+
+	if (!path)
+		return -ENOENT;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, "", 0))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/**
+ * mrm_unload() - try to unload the module, as rmmod does
+ * Return: 0 or a negative errno.
+ */
+int mrm_unload(void)
+{
+	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? -errno : 0;
+}
+
+static bool unloaded(void *unused)
+{
+	int err = mrm_unload();
+
+	(void)unused;
+	return !err || err == -ENOENT;
+}
+
+/**
+ * mrm_unload_wait() - unload the module as soon as the last VM has left it
+ * @ms: how long to try
+ * Return: true; false if it is still there.
+ */
+bool mrm_unload_wait(int ms)
+{
+	return wait_until(unloaded, NULL, ms);
+}
+
+static const struct {
+	const char *file;
+	long in_tests, by_default;
+} tunables[] = {
+	/* Only rounds that are asked for, and those at full speed. */
+	{ "share_scan_time", 0, 3600 },
+	{ "share_rate_max", 10000000, 1024 },
+	{ "share_cpu_max", 100, 20 },
+	{ "share_force_salting", 2, 2 },
+};
+
+#define NR_TUNABLES (sizeof(tunables) / sizeof(tunables[0]))
+
+static pid_t owner;
+
+static void set_defaults(void)
+{
+	unsigned int i;
+
+	if (getpid() != owner || !mrm_loaded())
+		return;
+	for (i = 0; i < NR_TUNABLES; i++)
+		mrm_set_number(tunables[i].file, tunables[i].by_default);
+	mrm_debug_write("hash_bits", "64");
+}
+
+/**
+ * mrm_tune() - set all tunables as tests want them
+ */
+void mrm_tune(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TUNABLES; i++)
+		if (mrm_set_number(tunables[i].file, tunables[i].in_tests))
+			tap_bail("cannot set %s", tunables[i].file);
+	mrm_debug_write("hash_bits", "64");
+}
+
+/**
+ * mrm_begin() - for tests that need the module: no VMs, no scanning unasked
+ *
+ * Ends the test if there is no module.  What is changed is set back when the
+ * test ends.
+ */
+void mrm_begin(void)
+{
+	if (!mrm_loaded())
+		tap_bail("the module is not loaded: no " MRM_SYSFS);
+	if (!mrm_wait("vms", 0, 0, MRM_LONG))
+		tap_bail("another VM is on the host");
+	mrm_tune();
+	if (!owner) {
+		owner = getpid();
+		atexit(set_defaults);
+	}
+}
+
+/**
+ * mrm_full_pass() - have all VMs scanned once, from the beginning
+ *
+ * Return: true; false if the scanner did not finish.
+ */
+bool mrm_full_pass(void)
+{
+	return !mrm_set("share_scan_now", "1") && mrm_wait("share_scan_now", 0, 0, 4 * MRM_LONG);
+}
+
+/**
+ * mrm_check() - have the module recount everything; a result of the test
+ * @when: what has just happened
+ * Return: true if it is right.
+ */
+bool mrm_check(const char *when)
+{
+	char buf[4096], *line, *save;
+	bool ok;
+
+	if (mrm_debug_read("check", buf, sizeof(buf)) < 0)
+		snprintf(buf, sizeof(buf), "cannot read it");
+	ok = tap_ok(!strcmp(buf, "ok\n"), "the recount (debugfs check) is right %s", when);
+	for (line = ok ? NULL : strtok_r(buf, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		tap_note("%s", line);
+	return ok;
+}
+
+/**
+ * mrm_nothing_left() - all VMs are gone, and all counters zero; a result
+ * @when: what has just happened
+ * Return: true if so.
+ */
+bool mrm_nothing_left(const char *when)
+{
+	static const char * const files[] = {
+		"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages",
+		"shared_frames", "zero_pages", "zero_frames", "saved_pages", "hinted_pages",
+		"ineligible_pages"
+	};
+	bool gone = mrm_wait("vms", 0, 0, MRM_LONG), zero = true;
+	long value[sizeof(files) / sizeof(files[0])];
+	unsigned int i;
+
+	/* A round over no VM: the scanner has let go of the last one, too. */
+	gone &= mrm_full_pass();
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		value[i] = mrm_get(files[i]);
+		zero &= !value[i];
+	}
+	tap_ok(gone && zero, "all counters are zero %s", when);
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (value[i])
+			tap_note("%s is %ld", files[i], value[i]);
+	return gone && zero;
+}

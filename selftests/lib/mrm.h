@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: The module, as a test sees it
+ *
+ * Files in /sys/kernel/mrm and debugfs.  A file is named relative to
+ * /sys/kernel/mrm ("vms"), or below the directory of a VM ("salt").
+ */
+#ifndef MRM_H
+#define MRM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define MRM_SYSFS	"/sys/kernel/mrm"
+#define MRM_DEBUGFS	"/sys/kernel/debug/mrm"
+#define MRM_TEXT	256	/* room for what a file says, and then some */
+#define MRM_LONG	30000	/* ms: what takes longer is stuck, on a slow machine too */
+
+bool wait_until(bool (*done)(void *context), void *context, int ms);
+int file_read(const char *path, char *buf, size_t size);
+int file_write(const char *path, const char *text);
+
+long mrm_get(const char *file);
+int mrm_set(const char *file, const char *text);
+int mrm_set_number(const char *file, long value);
+bool mrm_wait(const char *file, long low, long high, int ms);
+
+long mrm_vm_get(pid_t pid, const char *file);
+char *mrm_vm_text(pid_t pid, const char *file, char buf[MRM_TEXT]);
+int mrm_vm_set(pid_t pid, const char *file, const char *text);
+bool mrm_vm_wait(pid_t pid, const char *file, long low, long high, int ms);
+
+int mrm_debug_read(const char *file, char *buf, size_t size);
+int mrm_debug_write(const char *file, const char *text);
+char *mrm_vm_range(pid_t pid, const void *start, char buf[MRM_TEXT]);
+
+bool mrm_loaded(void);
+int mrm_load(void);
+int mrm_unload(void);
+bool mrm_unload_wait(int ms);
+
+void mrm_begin(void);
+void mrm_tune(void);
+bool mrm_full_pass(void);
+bool mrm_check(const char *when);
+bool mrm_nothing_left(const char *when);
+
+#endif

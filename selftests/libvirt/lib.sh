@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests with whole guests have in common.  A test is a script
+# selftests/libvirt/*_test.sh that sources this file, says how many points it has
+# and checks them:
+#
+#	. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+#	test_begin 2
+#	guest_define a 128 --run 'memcheck 40'
+#	check "a guest starts" start a
+#	check "its memory stays what it was" memcheck_goes_on a
+#	test_end
+#
+# It prints TAP, and can be run by itself: scripts/host -- selftests/libvirt/X_test.sh
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+# shellcheck source=../../scripts/libvirt.sh
+. scripts/libvirt.sh
+
+mrm=/sys/kernel/mrm
+mrm_debug=/sys/kernel/debug/mrm
+libvirt_test_dir=/run/mrm/test
+
+test_points=0
+test_planned=0
+test_failures=0
+test_guests=()
+tunable_saved=()
+scan_writer=
+
+# say TEXT... - a comment in the output.
+say() {
+	printf '# %s\n' "$*"
+}
+
+# test_begin N - plan N points; load the module; start libvirt.
+test_begin() {
+	test_planned=$1
+	test_started=$SECONDS
+	echo "1..$1"
+	trap test_end EXIT
+	mkdir -p "$libvirt_test_dir"
+	module_load || bail "the module does not load"
+	tunables_save
+	libvirt_start || bail "libvirt does not start"
+	leftovers_destroy
+}
+
+tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting)
+
+# What the test changes is put back in the end.
+tunables_save() {
+	local name
+	for name in "${tunables[@]}"; do
+		tunable_saved+=("$(counter "$name")")
+	done
+}
+
+tunables_restore() {
+	local i
+	for i in "${!tunable_saved[@]}"; do
+		echo "${tunable_saved[i]}" >"$mrm/${tunables[i]}"
+	done
+}
+
+# Of a test that was killed.
+leftovers_destroy() {
+	local name
+	for name in $(virsh -q list --all --name); do
+		test_guests+=("$name")
+	done
+	guests_destroy
+}
+
+# bail WHY - give up: what follows would mean nothing.
+bail() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+# test_end - destroy the guests, and exit.
+test_end() {
+	local status=$?
+	trap - EXIT
+	scan_stop
+	if [ "$test_failures" != 0 ] || [ "$status" != 0 ]; then
+		show_state
+	fi
+	guests_destroy
+	test_cleanup
+	if [ -e "$mrm" ]; then
+		tunables_restore
+	fi
+	rm -rf "$libvirt_test_dir"
+	say "$test_points points, $test_failures failed, $((SECONDS - test_started)) s," \
+		"$guest_retries starts repeated"
+	if [ "$status" = 0 ] && [ "$test_points" != "$test_planned" ]; then
+		say "planned $test_planned points, had $test_points"
+		exit 1
+	fi
+	exit $((status ? status : test_failures != 0))
+}
+
+# test_cleanup - for a test to replace; called at its end, whatever happened.
+test_cleanup() {
+	:
+}
+
+point() {
+	test_points=$((test_points + 1))
+	echo "$1 $test_points - $2"
+}
+
+# check TEXT COMMAND... - a point, which COMMAND decides.
+check() {
+	local text=$1 started=$SECONDS
+	shift
+	if "$@" >"$libvirt_test_dir/output" 2>&1; then
+		point ok "$text"
+	else
+		point "not ok" "$text"
+		say "failed: $*"
+		# The guests as they are now, not when the test ends.
+		[ "$test_failures" != 0 ] || show_state
+		test_failures=$((test_failures + 1))
+	fi
+	sed 's/^/# /' "$libvirt_test_dir/output"
+	if [ $((SECONDS - started)) -ge 30 ]; then
+		say "$((SECONDS - started)) s"
+	fi
+}
+
+# skip TEXT REASON - a point that cannot be tried here.
+skip() {
+	point ok "$1 # SKIP $2"
+}
+
+# is A OPERATOR B - compare numbers, as [ does, and say so when it is false.
+is() {
+	test "$1" "$2" "$3" && return
+	echo "$1 is not $2 $3"
+	return 1
+}
+
+# equal A B - compare texts.
+equal() {
+	[ "$1" = "$2" ] && return
+	echo "\"$1\" is not \"$2\""
+	return 1
+}
+
+# wait_until SECONDS COMMAND... - until COMMAND succeeds.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			echo "in vain: $*"
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+module_load() {
+	[ -d /sys/module/kvm_mrm ] || insmod "$MRM_BUILD/kvm_mrm.ko"
+}
+
+# module_unload - also has to leave no file behind.
+module_unload() {
+	rmmod kvm_mrm && ! [ -e "$mrm" ] && ! [ -e "$mrm_debug" ]
+}
+
+# counter NAME - of the host.
+counter() {
+	cat "$mrm/$1"
+}
+
+# vm_dir GUEST - its directory in sysfs.
+vm_dir() {
+	echo "$mrm/vm/$(guest_pid "$1")"
+}
+
+# vm_counter GUEST NAME - a counter or text of a guest.
+vm_counter() {
+	cat "$(vm_dir "$1")/$2"
+}
+
+counter_is() {
+	is "$(counter "$1")" "$2" "$3"
+}
+
+vm_counter_is() {
+	is "$(vm_counter "$1" "$2")" "$3" "$4"
+}
+
+# adopted MIB GUEST - so much of its RAM is, and it is listed by name.
+adopted() {
+	equal "$(vm_counter "$2" name)" "$2" &&
+		vm_counter_is "$2" adopted_bytes -ge $(($1 << 20)) &&
+		vm_counter_is "$2" adopted_bytes -lt $((($1 + 32) << 20))
+}
+
+# not_listed PID - the process is no VM, or not any more.
+not_listed() {
+	! [ -e "$mrm/vm/$1" ]
+}
+
+# shares GUEST PAGES - wait until so many of its pages are shared.
+shares() {
+	wait_until 90 vm_counter_is "$1" shared_pages -ge "$2"
+}
+
+# no_vms - all VMs are gone, and gave everything back.
+no_vms() {
+	local name
+	counter_is vms -eq 0 || return
+	# What is counted of VMs that are, not of what they did.
+	for name in adopted_bytes resident_pages private_pages shared_pages shared_frames \
+	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages; do
+		counter_is "$name" -eq 0 || return
+	done
+	[ -z "$(ls "$mrm/vm")" ]
+}
+
+# consistent GUEST... - the module counts everything again.  All guests there are
+# must be named: they stand still meanwhile, and the scanner must be stopped.
+consistent() {
+	local name result
+	for name; do
+		virsh -q suspend "$name" || return
+	done
+	result=$(cat "$mrm_debug/check" "$mrm_debug/missed")
+	for name; do
+		virsh -q resume "$name" || return
+	done
+	equal "$result" $'ok\nslots 0\ndiscards 0'
+}
+
+# define NAME MEM_MIB [OPTION]... - guest_define, and forget it in the end.
+define() {
+	test_guests+=("$1")
+	guest_define "$@"
+}
+
+# start NAME... - until the workload runs.  One after the other: when several
+# boot at a time the emulator resets one of them now and then.
+start() {
+	local name
+	for name; do
+		guest_start "$name" && guest_wait_ready "$name" || return
+	done
+}
+
+guests_destroy() {
+	local name
+	for name in "${test_guests[@]}"; do
+		if virsh -q domstate "$name" >/dev/null 2>&1; then
+			guest_destroy "$name"
+		fi
+	done
+	test_guests=()
+}
+
+show_state() {
+	local name
+	say "the host: $(cd "$mrm" 2>/dev/null && grep -s . [a-z]*_* vms | tr '\n' ' ')"
+	for name in "${test_guests[@]}"; do
+		say "guest $name: $(virsh -q domstate --reason "$name" 2>&1 | tr '\n' ' ')" \
+			"$(cd "$(vm_dir "$name")" 2>/dev/null && grep -s . [!s]* | tr '\n' ' ')"
+		tail -n 5 "$guest_logs/$name.log" "/var/log/libvirt/qemu/$name.log" | sed 's/^/# /'
+	done 2>/dev/null
+	dmesg | tail -n 15 | sed 's/^/# dmesg: /'
+}
+
+# scan_flat_out - let the scanner use all of a processor, and share between guests.
+scan_flat_out() {
+	echo 100 >"$mrm/share_cpu_max"
+	echo 10000000 >"$mrm/share_rate_max"
+	echo 1 >"$mrm/share_scan_time"
+	echo 1 >"$mrm/share_force_salting"
+	scan_forever &
+	scan_writer=$!
+}
+
+scan_forever() {
+	while echo 1 >"$mrm/share_scan_now"; do
+		sleep 0.2
+	done 2>/dev/null
+}
+
+# scan_stop - end scan_flat_out, and all scanning.
+scan_stop() {
+	if [ -n "$scan_writer" ]; then
+		kill "$scan_writer"
+		wait "$scan_writer"
+		scan_writer=
+	fi 2>/dev/null
+	if [ -e "$mrm/share_cpu_max" ]; then
+		echo 0 >"$mrm/share_cpu_max"
+	fi
+}
+
+# scan_rounds N - let all guests be scanned N times, then stop.
+scan_rounds() {
+	local i before
+	echo 100 >"$mrm/share_cpu_max"
+	echo 1 >"$mrm/share_force_salting"
+	for ((i = 0; i < $1; i++)); do
+		before=$(counter full_scans)
+		echo 1 >"$mrm/share_scan_now"
+		wait_until 60 counter_is full_scans -gt "$before" || return
+	done
+	echo 0 >"$mrm/share_cpu_max"
+}
+
+memcheck_passes() {
+	grep -c -s '^memcheck: pass .* ok' "$guest_logs/$1.log"
+}
+
+# Wrong, or the guest is gone.
+memcheck_failed() {
+	grep -s -E '^memcheck: (WRONG|no memory)|^mrm-guest: workload ended|Kernel panic|Out of memory' \
+		"$guest_logs/$1.log" || ! kill -0 "$(guest_pid "$1")"
+}
+
+memcheck_at() {
+	memcheck_failed "$1" || [ "$(memcheck_passes "$1")" -ge "$2" ]
+}
+
+# memcheck_goes_on NAME [PASSES] - the guest's memory is verified, at least once
+# from its beginning to its end, and nothing was wrong so far.
+memcheck_goes_on() {
+	local goal
+	goal=$(($(memcheck_passes "$1") + ${2:-2}))
+	wait_until 90 memcheck_at "$1" "$goal" && ! memcheck_failed "$1"
+}
+
+# all COMMAND NAME... - COMMAND, with its arguments in one word, for each guest.
+all() {
+	local command name
+	read -ra command <<<"$1"
+	shift
+	for name; do
+		"${command[@]}" "$name" || return
+	done
+}
+
+# balloon NAME KIB - set the target, and wait until the guest has it.
+balloon() {
+	virsh -q setmem "$1" "$2" --live && wait_until 90 balloon_is "$1" "$2"
+}
+
+balloon_is() {
+	is "$(virsh -q dommemstat "$1" | sed -n 's/^actual //p')" -eq "$2"
+}

@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Live migration between two QEMUs on this host.  libvirt refuses to migrate to
+# where it is, so both are started here, with the arguments that libvirt uses,
+# and driven by QMP.
+
+# shellcheck disable=SC2317 # check calls what is defined here
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+mib=128
+dir=/run/mrm/migrate
+
+# By name of the QEMU: its process, and the pipes to it.
+declare -A qemu_pid qmp_in qmp_out
+
+# qemu NAME [ARGUMENT]... - start a QEMU; it answers QMP on a pair of pipes.
+qemu() {
+	local name=$1 in out
+	shift
+	rm -f "$guest_logs/$name.log"
+	mkfifo "$dir/$name.in" "$dir/$name.out"
+	qemu-system-x86_64 -name "guest=$name" -nodefaults -no-user-config -display none \
+		-no-reboot -accel kvm -cpu host -smp 1 -overcommit mem-lock=off \
+		-machine pc,usb=off,dump-guest-core=off,memory-backend=pc.ram \
+		-object "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":$((mib << 20))}" \
+		-m "size=$((mib << 10))k" -kernel "$guest_kernel" -initrd "$guest_initrd" \
+		-append "console=ttyS0 quiet panic=-1 mrm.run=memcheck%20-i%20300%20-w%2010%2040" \
+		-serial "file:$guest_logs/$name.log" -device virtio-balloon-pci \
+		-chardev "pipe,id=qmp,path=$dir/$name" -mon chardev=qmp,mode=control "$@" \
+		</dev/null >"$dir/$name.log" 2>&1 &
+	qemu_pid[$name]=$!
+	exec {in}<>"$dir/$name.in" {out}<>"$dir/$name.out"
+	qmp_in[$name]=$in qmp_out[$name]=$out
+	{ qmp_read "$name" QMP && qmp "$name" qmp_capabilities; } >"$dir/$name.greeting"
+}
+
+# qmp_read NAME KEY [SECONDS] - the next message with this member.
+qmp_read() {
+	local line end=$((SECONDS + ${3:-60}))
+	while [ "$SECONDS" -lt "$end" ]; do
+		read -r -t 5 -u "${qmp_out[$1]}" line || continue
+		if [ "$(jq -r "has(\"$2\")" <<<"$line")" = true ]; then
+			echo "$line"
+			return
+		fi
+		case $line in
+		'{"error"'*)
+			echo "$line"
+			return 1
+			;;
+		esac
+	done
+	echo "no $2 from $1"
+	return 1
+}
+
+# qmp NAME COMMAND [ARGUMENTS] - run a command; prints what it returns.
+qmp() {
+	echo "{\"execute\": \"$2\"${3:+, \"arguments\": $3}}" >&"${qmp_in[$1]}"
+	qmp_read "$1" return
+}
+
+migration_is() {
+	equal "$(qmp "$1" query-migrate | jq -r .return.status)" "$2"
+}
+
+migration_ended() {
+	qmp "$1" query-migrate | jq -e '.return.status | . == "completed" or . == "failed"'
+}
+
+running() {
+	equal "$(qmp "$1" query-status | jq -r .return.status)" running
+}
+
+# migrate FROM TO - with guest memory changing all the time.
+migrate() {
+	qmp "$1" migrate-set-parameters '{"downtime-limit": 3000, "max-bandwidth": 1000000000}' &&
+		qmp "$1" migrate "{\"uri\": \"unix:$dir/$2.migrate\"}" &&
+		wait_until 120 migration_ended "$1" &&
+		migration_is "$1" completed &&
+		wait_until 30 running "$2"
+}
+
+# quit NAME - end QEMU; what it had is given back.
+quit() {
+	qmp "$1" quit >/dev/null
+	wait_until 30 not_running "$1" && wait_until 30 not_listed "$(guest_pid "$1")"
+}
+
+not_running() {
+	! kill -0 "$(guest_pid "$1")"
+}
+
+# lib.sh asks for the process of a guest; libvirt knows nothing of these.
+guest_pid() {
+	echo "${qemu_pid[$1]}"
+}
+
+stopped_and_consistent() {
+	qmp "$1" stop && consistent
+}
+
+test_cleanup() {
+	local pid
+	for pid in "${qemu_pid[@]}"; do
+		kill -9 "$pid"
+	done 2>/dev/null
+	rm -rf "$dir"
+}
+
+verified() {
+	guest_wait_line "$1" 90 '^memcheck: pass' && memcheck_goes_on "$1"
+}
+
+starts() {
+	qemu source && guest_wait_ready source
+}
+
+test_begin 14
+mkdir -p "$dir" "$guest_logs"
+scan_flat_out
+check "a guest starts" starts
+check "it is adopted" adopted "$mib" source
+check "its memory is right" verified source
+check "it shares" shares source 2000
+check "a second QEMU waits for it" qemu target -incoming "unix:$dir/target.migrate"
+check "it migrates" migrate source target
+check "the target is adopted" adopted "$mib" target
+check "its memory is right" verified target
+check "the source goes, and gives all back" quit source
+check "the target's memory is right" verified target
+check "it shares" shares target 2000
+scan_stop
+check "every page and frame is accounted for" stopped_and_consistent target
+check "the target goes, and gives all back" quit target
+check "all is given back" wait_until 30 no_vms
+test_end

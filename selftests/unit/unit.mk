@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Unit tests of the files of the module that are pure arithmetic, compiled for
+# user space.  Included by ../Makefile.
+
+pure := scan_order scan_rate vm_name
+unit_objects := $(patsubst $(here)/unit/%.c,$(O)/unit/%.o,$(wildcard $(here)/unit/*.c)) \
+	$(pure:%=$(O)/unit/src/%.o) $(O)/unit/tap.o
+unit_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I$(here)/lib -I$(here)/../src \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+
+unit: $(O)/unit/unit_test
+	$<
+
+$(O)/unit/unit_test: $(unit_objects)
+	$(CC) $(unit_flags) $(LDFLAGS) -o $@ $^
+$(O)/unit/%.o: $(here)/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(unit_flags) -MMD -c -o $@ $<
+$(O)/unit/src/%.o: $(here)/../src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(unit_flags) -MMD -c -o $@ $<
+$(O)/unit/tap.o: $(here)/lib/tap.c
+	@mkdir -p $(@D)
+	$(CC) $(unit_flags) -MMD -c -o $@ $<
+
+-include $(wildcard $(O)/unit/*.d $(O)/unit/src/*.d)
