@@ -74,6 +74,45 @@ struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index)
 }
 
 /**
+ * mrm_guest_pages_get_private() - the private frames of neighbouring guest pages
+ * @vm: the VM
+ * @first: the first guest page
+ * @pages: how many
+ * @frames: where to: a frame with a reference, or NULL for a guest page that has
+ *	none of its own, may not be shared, or is changing just now
+ *
+ * Context: Atomic inside.
+ * Return: how many of the guest pages have a frame, of whatever kind.
+ */
+unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
+					 unsigned int pages, struct page **frames)
+{
+	XA_STATE(xas, &vm->pages, first);
+	unsigned int resident = 0;
+	struct page *frame;
+	void *entry;
+
+	memset(frames, 0, pages * sizeof(*frames));
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + pages - 1) {
+		if (xas_retry(&xas, entry))
+			continue;
+		resident++;
+		frame = entry_frame(entry);
+		if (entry != frame || xas_get_mark(&xas, MRM_MARK_INELIGIBLE) ||
+		    !get_page_unless_zero(frame))
+			continue;
+		/* As in get_frame(). */
+		if (xas_reload(&xas) == entry)
+			frames[xas.xa_index - first] = frame;
+		else
+			put_page(frame);
+	}
+	rcu_read_unlock();
+	return resident;
+}
+
+/**
  * mrm_guest_page_is() - is this still the frame of that guest page?
  * @vm: the VM
  * @index: the guest page
@@ -173,9 +212,9 @@ static void replace(struct mrm_vm *vm, unsigned long index, struct page *old, st
 		count_frame(vm, new, 1);
 }
 
-static void unmap(struct mrm_vm *vm, unsigned long index)
+static void unmap(struct mrm_vm *vm, unsigned long first, unsigned long pages)
 {
-	unmap_mapping_pages(vm->inode.i_mapping, index, 1, false);
+	unmap_mapping_pages(vm->inode.i_mapping, first, pages, false);
 }
 
 /* Give up a frame that was installed for nobody to see. */
@@ -283,7 +322,7 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 	}
 	get_page(frame);
 	replace(vm, index, shared, frame);
-	unmap(vm, index);
+	unmap(vm, index, 1);
 	mrm_frame_unlock(shared);
 	mrm_shared_put(shared);
 	mrm_count(vm, MRM_BROKEN, 1);
@@ -294,49 +333,94 @@ discard:
 	return ERR_PTR(err);
 }
 
-/**
- * mrm_guest_page_share() - private -> shared
- * @vm: the VM
- * @index: the guest page
- * @frame: the private frame it was seen to have, with a reference
- * @shared: a shared frame of the VM's salt, named once on the caller's behalf;
- *	on success that name is the guest page's
- *
- * Decide, unmap, check the reference count, then compare: only after the unmap
- * do the contents hold still, and only while no one else holds a pin.
- *
- * Context: The scanner, with the share lock held.
- * Return: 0; -EBUSY if the frame is locked or pinned; -EAGAIN if the guest page
- * no longer has @frame; -ESTALE if the two differ.
- */
-int mrm_guest_page_share(struct mrm_vm *vm, unsigned long index, struct page *frame,
-			 struct page *shared)
+/* Lock the frame if the guest page still has it. */
+static int share_lock_frame(struct mrm_share_op *op)
 {
-	int err = 0;
-
-	if (!mrm_frame_trylock(frame))
+	if (!mrm_frame_trylock(op->frame))
 		return -EBUSY;
-	if (mrm_frame_is_shared(frame) || !mrm_guest_page_is(vm, index, frame))
-		err = -EAGAIN;
-	if (!err && page_mapped(frame))
-		unmap(vm, index);
+	if (!mrm_frame_is_shared(op->frame) &&
+	    mrm_guest_page_is(op->vm, op->index, op->frame))
+		return 0;
+	mrm_frame_unlock(op->frame);
+	return -EAGAIN;
+}
+
+/* The frame is locked and unmapped. */
+static void share_unmapped(struct mrm_share_op *op)
+{
 	/* The entry's reference and the caller's.  Both an unmapping and a
 	 * lockless pin are full barriers: one of the two sees the other.
 	 */
-	if (!err && page_count(frame) != 2)
-		err = -EBUSY;
-	if (!err && !mrm_frames_equal(frame, shared))
-		err = -ESTALE;
-	if (err) {
-		mrm_frame_unlock(frame);
-		return err;
+	if (page_count(op->frame) != 2) {
+		op->err = -EBUSY;
+	} else if (!mrm_frames_equal(op->frame, op->shared)) {
+		op->err = -ESTALE;
+	} else {
+		mrm_hint_remove(op->frame);
+		replace(op->vm, op->index, op->frame, op->shared);
 	}
-	mrm_hint_remove(frame);
-	replace(vm, index, frame, shared);
-	mrm_frame_unlock(frame);
-	mrm_frame_free(frame);
-	trace_mrm_share(vm->pid, index, mrm_frame_is_zero(shared));
-	return 0;
+	mrm_frame_unlock(op->frame);
+	if (op->err)
+		return;
+	mrm_frame_free(op->frame);
+	trace_mrm_share(op->vm->pid, op->index, mrm_frame_is_zero(op->shared));
+}
+
+/*
+ * Neighbours that are locked and unmapped together.  More would be cheaper still,
+ * but who wants one of them meanwhile waits for a thread of low priority.
+ */
+#define SHARE_RUN	16
+
+/* Share neighbours; returns how many of them were tried. */
+static unsigned int share_run(struct mrm_share_op *ops, unsigned int n)
+{
+	bool mapped = false;
+	unsigned int run, i;
+
+	n = min_t(unsigned int, n, SHARE_RUN);
+	for (run = 0; run < n; run++) {
+		if (ops[run].vm != ops[0].vm || ops[run].index != ops[0].index + run)
+			break;
+		ops[run].err = share_lock_frame(&ops[run]);
+		if (ops[run].err)
+			break;
+		mapped |= page_mapped(ops[run].frame);
+	}
+	if (mapped)
+		unmap(ops[0].vm, ops[0].index, run);
+	for (i = 0; i < run; i++)
+		share_unmapped(&ops[i]);
+	/* The one that could not be locked ended the run, and is done. */
+	return run < n && ops[run].err ? run + 1 : run;
+}
+
+/**
+ * mrm_guest_pages_share() - private -> shared, for several guest pages
+ * @ops: which, and with what; neighbours in guest memory should be neighbours here
+ * @n: how many
+ *
+ * Decide, unmap, check the reference count, then compare: only after the unmap
+ * do the contents hold still, and only while no one else holds a pin.  To unmap
+ * costs a flush of TLBs, and costs it once for a run of neighbours.
+ *
+ * A run's page locks are all held at a time.  Only the first lock of many is
+ * ever waited for elsewhere, and here none is: no two can wait for each other.
+ *
+ * Each op's err is set: 0, and then the name of the shared frame is the guest
+ * page's; -EBUSY if the frame is locked or pinned; -EAGAIN if the guest page no
+ * longer has it; -ESTALE if the two differ.
+ *
+ * Context: The scanner, with the share lock held; may sleep.
+ */
+void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n)
+{
+	unsigned int done, i;
+
+	for (i = 0; i < n; i++)
+		ops[i].err = 0;
+	for (done = 0; done < n; done += share_run(&ops[done], n - done))
+		cond_resched();
 }
 
 /**
@@ -361,7 +445,7 @@ int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index)
 		mrm_frame_lock(shared);
 		if (mrm_guest_page_is(vm, index, shared)) {
 			replace(vm, index, shared, NULL);
-			unmap(vm, index);
+			unmap(vm, index, 1);
 			mrm_frame_unlock(shared);
 			mrm_shared_put(shared);
 		} else {
@@ -397,6 +481,9 @@ bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *fr
 {
 	bool mine;
 
+	/* As it is for most, pass after pass.  A hint may be wrong. */
+	if (hash && mrm_frame_hash(frame) == hash)
+		return true;
 	if (!mrm_frame_trylock(frame))
 		return false;
 	mine = !mrm_frame_is_shared(frame) && mrm_guest_page_is(vm, index, frame);

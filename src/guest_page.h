@@ -32,13 +32,30 @@ struct mrm_vm;
 #define MRM_MARK_SHARED		XA_MARK_0	/* entries with MRM_ENTRY_SHARED */
 #define MRM_MARK_INELIGIBLE	XA_MARK_1	/* never shared: a false match */
 
+/**
+ * struct mrm_share_op - a private guest page that is to name a shared frame
+ * @vm: the VM
+ * @index: the guest page
+ * @frame: the private frame it was seen to have, with a reference
+ * @shared: a shared frame of the VM's salt, named once on the caller's behalf
+ * @err: what became of it, see mrm_guest_pages_share()
+ */
+struct mrm_share_op {
+	struct mrm_vm *vm;
+	unsigned long index;
+	struct page *frame;
+	struct page *shared;
+	int err;
+};
+
 struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_lock(struct mrm_vm *vm, unsigned long index, bool killable);
 struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared);
-int mrm_guest_page_share(struct mrm_vm *vm, unsigned long index, struct page *frame,
-			 struct page *shared);
+unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
+					 unsigned int pages, struct page **frames);
+void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n);
 int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash);
 void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index);

@@ -12,10 +12,10 @@
 #include "scan.h"
 #include "scan_rate.h"
 #include "share.h"
+#include "share_pages.h"
 #include "vm.h"
 
-/* Guest pages of a block: what one node of the XArray holds. */
-#define BLOCK		64UL
+#define BLOCK		MRM_SHARE_BLOCK
 #define WINDOW_NS	(100 * NSEC_PER_MSEC)
 /* Credit that is saved up, ms: enough for a window that came late. */
 #define CREDIT_MS	1000
@@ -157,7 +157,7 @@ static void end_pass(struct mrm_vm *vm)
 }
 
 /* Guest pages that the n-th block in the pass's order has. */
-static void find_block(struct mrm_scan *s, u64 n, unsigned long *first, unsigned long *last)
+static void find_block(struct mrm_scan *s, u64 n, unsigned long *first, unsigned long *pages)
 {
 	u64 block = mrm_scan_order_at(&s->order, n);
 	unsigned int low = 0, high = s->nr_spans;
@@ -173,7 +173,7 @@ static void find_block(struct mrm_scan *s, u64 n, unsigned long *first, unsigned
 	}
 	span = &s->spans[low];
 	*first = span->first + (block - span->block) * BLOCK;
-	*last = min(*first + BLOCK, span->first + span->pages) - 1;
+	*pages = min_t(unsigned long, BLOCK, span->first + span->pages - *first);
 }
 
 static bool may_go_on(u64 deadline)
@@ -181,34 +181,15 @@ static bool may_go_on(u64 deadline)
 	return ktime_get_ns() < deadline && !kthread_should_stop();
 }
 
-/*
- * Scan one block.  Inside it, too, the order is random: an odd stride from a
- * random place visits each of a power of two once.
- */
 static void scan_block(struct mrm_vm *vm)
 {
 	struct mrm_scan *s = &vm->scan;
-	unsigned long first, last, i, index, scanned = 0, stride, start;
-	u32 random = get_random_u32();
+	unsigned long first, pages, scanned = 0;
 
-	find_block(s, s->next++, &first, &last);
-	index = first;
-	if (!xa_find(&vm->pages, &index, last, XA_PRESENT)) {
-		s->credit -= EMPTY_CREDIT;
-		return;
-	}
-	stride = random | 1;
-	start = random >> 16;
-	for (i = 0; i < BLOCK; i++) {
-		index = first + ((start + i * stride) & (BLOCK - 1));
-		if (index > last || !xa_load(&vm->pages, index))
-			continue;
-		s->shared += mrm_share_page(vm, index);
-		scanned++;
-		cond_resched();
-	}
+	find_block(s, s->next++, &first, &pages);
+	s->shared += mrm_share_block(vm, first, pages, &scanned);
 	s->scanned += scanned;
-	s->credit -= scanned * PAGE_CREDIT;
+	s->credit -= scanned ? scanned * PAGE_CREDIT : EMPTY_CREDIT;
 }
 
 /* Has a VM its turn? */

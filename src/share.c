@@ -13,147 +13,34 @@
 #include "guest_page.h"
 #include "salt.h"
 #include "share.h"
+#include "share_pages.h"
 #include "vm.h"
-
-/* A hash that so many hints share is looked through no further. */
-#define MAX_STALE	8
 
 /* How long the scanner waits for a VM's mmap lock, in jiffies. */
 #define COW_WAIT	(HZ / 2)
 
 static DEFINE_MUTEX(share_lock);
 
-/*
- * Two that had the same hash differ.  A false match?  Or did one of them change
- * since it was hashed?
- */
-static bool false_match(struct page *frame, struct page *other, u64 salt, u64 hash)
-{
-	return mrm_frame_compute_hash(frame, salt) == hash &&
-	       mrm_frame_compute_hash(other, salt) == hash;
-}
-
-static bool share_with(struct mrm_vm *vm, unsigned long index, struct page *frame,
-		       struct page *shared, u64 hash)
-{
-	int err = mrm_guest_page_share(vm, index, frame, shared);
-
-	if (!err)
-		return true;
-	if (err == -ESTALE && false_match(frame, shared, vm->salt, hash))
-		mrm_guest_page_bar(vm, index);
-	mrm_shared_put(shared);
-	return false;
-}
-
-static bool share_zero(struct mrm_vm *vm, unsigned long index, struct page *frame)
-{
-	struct page *zero = mrm_shared_zero(vm, vm->salt);
-
-	if (!zero)
-		return false;
-	if (!mrm_guest_page_share(vm, index, frame, zero))
-		return true;
-	mrm_shared_put(zero);
-	return false;
-}
-
-static bool share_both(struct mrm_vm *vm, unsigned long index, struct page *frame,
-		       struct mrm_vm *hint_vm, unsigned long hint_index, struct page *hint,
-		       u64 hash)
-{
-	struct page *shared;
-
-	if (!READ_ONCE(hint_vm->cow) || !READ_ONCE(hint_vm->share))
-		return false;
-	shared = mrm_shared_create(hint_vm, hash, vm->salt, false, hint);
-	if (!shared)
-		return false;
-	/* A name for each, before one is given away: its owner may break it. */
-	atomic_long_inc(mrm_frame_refs(shared));
-	if (mrm_guest_page_share(hint_vm, hint_index, hint, shared)) {
-		mrm_shared_put(shared);
-		mrm_shared_put(shared);
-		return false;
-	}
-	if (mrm_guest_page_share(vm, index, frame, shared)) {
-		mrm_shared_put(shared);
-		return false;
-	}
-	return true;
-}
-
-/* Look for another private page with these contents among the hints. */
-static bool share_with_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash)
-{
-	struct mrm_vm *hint_vm;
-	unsigned long hint_index;
-	struct page *hint;
-	bool shared = false, stale = true;
-	int tries;
-
-	for (tries = 0; stale && !shared && tries < MAX_STALE; tries++) {
-		hint = mrm_hint_get(hash, vm->salt, frame, &hint_vm, &hint_index);
-		if (!hint)
-			return false;
-		/* Equal to a page just hashed: no need to hash this one again. */
-		if (mrm_frames_equal(frame, hint)) {
-			stale = false;
-			shared = share_both(vm, index, frame, hint_vm, hint_index, hint, hash);
-		} else {
-			stale = mrm_frame_compute_hash(hint, vm->salt) != hash;
-			if (stale)
-				mrm_guest_page_hint(hint_vm, hint_index, hint, 0);
-			else if (false_match(frame, hint, vm->salt, hash))
-				mrm_guest_page_bar(vm, index);
-		}
-		put_page(hint);
-		mrm_vm_put(hint_vm);
-	}
-	return shared;
-}
-
 /**
- * mrm_share_page() - try to share one guest page
+ * mrm_share_block() - try to share neighbouring guest pages
  * @vm: a VM that mrm_share_begin() let pass
- * @index: the guest page
+ * @first: the first guest page
+ * @pages: how many, up to MRM_SHARE_BLOCK
+ * @scanned: where to add how many have a frame
  *
  * Context: The scanner; may sleep.  Takes the share lock.
- * Return: true if the guest page, private before, is shared now.
+ * Return: how many guest pages, private before, are shared now.
  */
-bool mrm_share_page(struct mrm_vm *vm, unsigned long index)
+unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned int pages,
+			     unsigned long *scanned)
 {
-	struct page *frame, *shared;
-	bool done = false;
-	u64 hash;
+	unsigned int shared = 0;
 
 	mutex_lock(&share_lock);
-	frame = mrm_guest_page_get(vm, index);
-	if (!frame)
-		goto unlock;
-	mrm_count(vm, MRM_SCANNED, 1);
-	if (mrm_frame_is_shared(frame) || !READ_ONCE(vm->cow) || !READ_ONCE(vm->share) ||
-	    PageHWPoison(frame) || folio_maybe_dma_pinned(page_folio(frame)) ||
-	    xa_get_mark(&vm->pages, index, MRM_MARK_INELIGIBLE))
-		goto put;
-	if (mrm_frame_contents_zero(frame)) {
-		done = share_zero(vm, index, frame);
-		goto put;
-	}
-	hash = mrm_frame_compute_hash(frame, vm->salt);
-	mrm_frame_table_make_room(hash);
-	shared = mrm_shared_get(hash, vm->salt, false);
-	if (shared)
-		done = share_with(vm, index, frame, shared, hash);
-	else
-		done = share_with_hint(vm, index, frame, hash);
-	if (!done)
-		mrm_guest_page_hint(vm, index, frame, hash);
-put:
-	put_page(frame);
-unlock:
+	if (READ_ONCE(vm->cow) && READ_ONCE(vm->share))
+		shared = mrm_share_pages(vm, first, pages, scanned);
 	mutex_unlock(&share_lock);
-	return done;
+	return shared;
 }
 
 /* Make every shared guest page private but those of salt @keep. */

@@ -2,12 +2,9 @@
 /*
  * DOC: Content-based page sharing (Waldspurger 2002, 4)
  *
- * A scanned page is looked for in the frame table by a 64-bit hash.  A shared
- * frame with equal contents takes it in.  A hint, that is another private
- * frame, is hashed again; if it still is what it was, both are compared byte by
- * byte and move to a fresh shared frame.  Else the page becomes a hint itself.
+ * Here is who may share with whom; how pages become shared is in share_pages.c.
  *
- * One lock, the share lock, is held for each page by the scanner and by
+ * One lock, the share lock, is held for each block by the scanner and by
  * whoever changes what may be shared.  Breaking does not take it.
  */
 #ifndef MRM_SHARE_H
@@ -17,7 +14,8 @@
 
 struct mrm_vm;
 
-bool mrm_share_page(struct mrm_vm *vm, unsigned long index);
+unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned int pages,
+			     unsigned long *scanned);
 bool mrm_share_begin(struct mrm_vm *vm);
 int mrm_share_set_enabled(struct mrm_vm *vm, bool share);
 int mrm_share_set_salt(struct mrm_vm *vm, const char *text);
