@@ -25,13 +25,14 @@
 
 static void explain(void)
 {
-	fputs("usage: memcheck [-s SEED] [-w PER_MILLE] [-c MIB] [-i MS] [-t] MIB\n"
+	fputs("usage: memcheck [-s SEED] [-w PER_MILLE] [-c MIB | -f] [-i MS] [-t] MIB\n"
 	      "\n"
 	      "Fill MIB MiB with known contents and verify them for ever.\n"
 	      "\n"
 	      "  -s SEED       what makes this guest's pages its own (default: 1)\n"
 	      "  -w PER_MILLE  part of the pages to overwrite in each pass (default: 50)\n"
 	      "  -c MIB        besides, allocate, fill, verify and free so much in each pass\n"
+	      "  -f            the same with all memory that is free, also if it gets more\n"
 	      "  -i MS         time between two passes (default: 100)\n"
 	      "  -t            first touch all memory that is free\n", stderr);
 	exit(2);
@@ -61,17 +62,23 @@ static void *allocate(unsigned long pages)
 	return p;
 }
 
-static void touch_free_memory(void)
+static unsigned long free_pages(void)
 {
 	struct sysinfo info;
 	unsigned long pages;
-	void *p;
 
 	sysinfo(&info);
 	pages = info.freeram / PAGE_SIZE * info.mem_unit;
-	if (pages <= SPARE_MIB * PAGES_PER_MIB)
+	return pages > SPARE_MIB * PAGES_PER_MIB ? pages - SPARE_MIB * PAGES_PER_MIB : 0;
+}
+
+static void touch_free_memory(void)
+{
+	unsigned long pages = free_pages();
+	void *p;
+
+	if (!pages)
 		return;
-	pages -= SPARE_MIB * PAGES_PER_MIB;
 	p = allocate(pages);
 	memset(p, 0x5a, pages * PAGE_SIZE);
 	munmap(p, pages * PAGE_SIZE);
@@ -168,8 +175,9 @@ static void report_balloon(void)
 	       now[0], now[1], now[2]);
 }
 
-static unsigned long churn(unsigned long pages, uint32_t seed, uint64_t *states)
+static unsigned long churn(unsigned long pages, uint32_t seed)
 {
+	uint64_t *states = allocate((pages * sizeof(*states) + PAGE_SIZE - 1) / PAGE_SIZE);
 	uint64_t *memory = allocate(pages);
 	unsigned long i, wrong;
 
@@ -179,18 +187,19 @@ static unsigned long churn(unsigned long pages, uint32_t seed, uint64_t *states)
 	}
 	wrong = verify(memory, states, pages, "churned");
 	munmap(memory, pages * PAGE_SIZE);
+	munmap(states, pages * sizeof(*states));
 	return wrong;
 }
 
 int main(int argc, char **argv)
 {
 	unsigned long pages, i, pass, wrong, per_mille = 50, churned = 0, ms = 100;
-	uint64_t *memory, *states, *churn_states, random;
+	uint64_t *memory, *states, random;
 	struct timespec pause;
 	uint32_t seed = 1;
-	int opt, touch = 0;
+	int opt, touch = 0, churn_free = 0;
 
-	while ((opt = getopt(argc, argv, "s:w:c:i:t")) != -1) {
+	while ((opt = getopt(argc, argv, "s:w:c:fi:t")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = number(optarg);
@@ -200,6 +209,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			churned = number(optarg) * PAGES_PER_MIB;
+			break;
+		case 'f':
+			churn_free = 1;
 			break;
 		case 'i':
 			ms = number(optarg);
@@ -223,8 +235,7 @@ int main(int argc, char **argv)
 		touch_free_memory();
 	memory = allocate(pages);
 	states = calloc(pages, sizeof(*states));
-	churn_states = calloc(churned + 1, sizeof(*churn_states));
-	if (!states || !churn_states) {
+	if (!states) {
 		puts("memcheck: no memory");
 		return 1;
 	}
@@ -235,8 +246,10 @@ int main(int argc, char **argv)
 	printf("memcheck: filled %lu pages\n", pages);
 	for (pass = 1;; pass++) {
 		wrong = verify(memory, states, pages, "kept");
+		if (churn_free)
+			churned = free_pages();
 		if (churned)
-			wrong += churn(churned, seed + pass, churn_states);
+			wrong += churn(churned, seed + pass);
 		if (wrong) {
 			printf("memcheck: WRONG pages in pass %lu: %lu\n", pass, wrong);
 			return 1;

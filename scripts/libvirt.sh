@@ -61,7 +61,7 @@ libvirt_stop() {
 
 guest_usage() {
 	libvirt_say "guest_define NAME MEM_MIB [--run COMMAND] [--append KERNEL_ARGS]" \
-		"[--cpus N] [--machine TYPE] [--devices XML] [--domain XML]"
+		"[--cpus N] [--machine TYPE] [--cpu XML] [--devices XML] [--domain XML]"
 	return 2
 }
 
@@ -71,10 +71,11 @@ guest_usage() {
 #   --append ARGS  more arguments for its kernel
 #   --cpus N       virtual processors (default: 1)
 #   --machine TYPE QEMU's machine type (default: pc)
+#   --cpu XML      added to <cpu>, e.g. <numa>
 #   --devices XML  added to <devices>
 #   --domain XML   added to <domain>, e.g. <memoryBacking>
 guest_define() {
-	local name=$1 mem=$2 run='' append='' cpus=1 machine=pc devices='' domain='' cmdline
+	local name=$1 mem=$2 run='' append='' cpus=1 machine=pc cpu='' devices='' domain='' cmdline
 	shift 2 || guest_usage || return
 	while [ $# -gt 0 ]; do
 		[ $# -ge 2 ] || guest_usage || return
@@ -83,6 +84,7 @@ guest_define() {
 		--append) append=$2 ;;
 		--cpus) cpus=$2 ;;
 		--machine) machine=$2 ;;
+		--cpu) cpu=$2 ;;
 		--devices) devices=$2 ;;
 		--domain) domain=$2 ;;
 		*) guest_usage || return ;;
@@ -108,7 +110,7 @@ guest_define() {
 	    <cmdline>$cmdline</cmdline>
 	  </os>
 	  <features><acpi/><apic/></features>
-	  <cpu mode='host-passthrough'/>
+	  <cpu mode='host-passthrough'>$cpu</cpu>
 	  <on_reboot>destroy</on_reboot>
 	  $domain
 	  <devices>

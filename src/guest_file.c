@@ -114,14 +114,11 @@ static const struct file_operations guest_fops = {
 	.get_unmapped_area = guest_get_unmapped_area,
 };
 
-/**
- * mrm_guest_file_open() - make the pseudo file of a VM, if it has none
- * @vm: the VM; its lock is held
- *
- * Context: May sleep.
- * Return: 0 or -ENOMEM, -ENFILE; -ENODEV if the module is being removed.
+/*
+ * Make the pseudo file, if the VM, whose lock is held, has none.  -ENODEV if the
+ * module is being removed.
  */
-int mrm_guest_file_open(struct mrm_vm *vm)
+static int open_file(struct mrm_vm *vm)
 {
 	struct file *file;
 
@@ -189,7 +186,7 @@ enum mrm_reason mrm_guest_file_adopt(struct mrm_vm *vm, unsigned long start, uns
 	mmap_read_unlock(vm->mm);
 	if (reason != MRM_NR_REASONS)
 		return reason;
-	if (mrm_guest_file_open(vm))
+	if (open_file(vm))
 		return MRM_NO_MEMORY;
 
 	vm->adopting.start = start;

@@ -14,7 +14,6 @@ struct mrm_vm;
 enum mrm_reason;
 
 struct mrm_vm *mrm_guest_file_alloc_vm(void);
-int mrm_guest_file_open(struct mrm_vm *vm);
 enum mrm_reason mrm_guest_file_adopt(struct mrm_vm *vm, unsigned long start, unsigned long len);
 void mrm_guest_file_start_cow(struct mrm_vm *vm);
 int mrm_guest_file_stop_cow(struct mrm_vm *vm);

@@ -27,35 +27,33 @@ static int __init mrm_init(void)
 	err = mrm_guest_file_init();
 	if (err)
 		goto table;
-	err = mrm_vm_init();
+	err = mrm_sysfs_init();
 	if (err)
 		goto guest_file;
+	mrm_debugfs_init();
+	err = mrm_vm_init();
+	if (err)
+		goto debugfs;
 	err = mrm_scan_init();
 	if (err)
 		goto vm;
-	err = mrm_sysfs_init();
-	if (err)
-		goto scan;
-	mrm_debugfs_init();
 	err = mrm_discard_init();
 	if (err)
-		goto debugfs;
+		goto scan;
+	/* Last: from here on there are VMs. */
 	err = mrm_adopt_init();
 	if (err)
 		goto discard;
 	return 0;
 discard:
 	mrm_discard_exit();
-debugfs:
-	mrm_scan_exit();
-	mrm_vm_exit();
-	mrm_debugfs_exit();
-	mrm_sysfs_exit();
-	goto guest_file;
 scan:
 	mrm_scan_exit();
 vm:
 	mrm_vm_exit();
+debugfs:
+	mrm_debugfs_exit();
+	mrm_sysfs_exit();
 guest_file:
 	mrm_guest_file_exit();
 table:

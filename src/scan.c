@@ -6,6 +6,7 @@
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/wait.h>
 
 #include "frame_table.h"
@@ -29,6 +30,7 @@ struct mrm_scan_tunables mrm_scan_tunables = {
 };
 
 static struct task_struct *scanner;
+static DEFINE_SPINLOCK(scanner_lock);	/* its time is read until sysfs is gone */
 static DECLARE_WAIT_QUEUE_HEAD(wake);
 static bool kicked;
 static atomic_t rounds_wanted;		/* by mrm_scan_now() */
@@ -83,7 +85,13 @@ unsigned long mrm_scan_rounds(void)
  */
 u64 mrm_scan_cpu_ns(void)
 {
-	return scanner ? READ_ONCE(scanner->se.sum_exec_runtime) : 0;
+	u64 ns = 0;
+
+	spin_lock(&scanner_lock);
+	if (scanner)
+		ns = READ_ONCE(scanner->se.sum_exec_runtime);
+	spin_unlock(&scanner_lock);
+	return ns;
 }
 
 /**
@@ -392,7 +400,11 @@ int mrm_scan_init(void)
  */
 void mrm_scan_exit(void)
 {
-	kthread_stop(scanner);
-	put_task_struct(scanner);
+	struct task_struct *task = scanner;
+
+	kthread_stop(task);
+	spin_lock(&scanner_lock);
 	scanner = NULL;
+	spin_unlock(&scanner_lock);
+	put_task_struct(task);
 }

@@ -8,7 +8,6 @@
 #include <linux/xarray.h>
 
 #include "frame.h"
-#include "frame_table.h"
 #include "guest_file.h"
 #include "guest_page.h"
 #include "salt.h"

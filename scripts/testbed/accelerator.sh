@@ -17,7 +17,7 @@ nested_kvm() {
 }
 
 probe_kvm() {
-	timeout 30 "$testbed/enter" "$trixie" --ro "$dir" --ro "$initrd" -- \
+	timeout 30 "$testbed/enter" "$emulator_tree" --ro "$dir" --ro "$initrd" -- \
 		qemu-system-x86_64 -accel kvm -cpu host -m 512 -nodefaults -display none \
 		-no-reboot -serial stdio -kernel "$dir/vmlinuz" -initrd "$initrd" \
 		-append "console=ttyS0 loglevel=5 panic=-1 mrm.probe" </dev/null 2>&1 |

@@ -32,12 +32,16 @@ apt_lists() {
 		die "apt has no Debian archive: see /etc/apt/sources.list(.d)"
 }
 
-# sources SUITE - a sources.list for SUITE.
+# sources SUITE [BACKPORTS] - a sources.list for SUITE, and its backports if
+# BACKPORTS is not empty.
 sources() {
 	local label uri
 	archives | while read -r label uri; do
 		case $label in
-		Debian) printf 'deb %s %s main\n' "$uri" "$1" ;;
+		Debian)
+			printf 'deb %s %s main\n' "$uri" "$1"
+			[ -z "${2-}" ] || printf 'deb %s %s-backports main\n' "$uri" "$1"
+			;;
 		Debian-Security) printf 'deb %s %s-security main\n' "$uri" "$1" ;;
 		esac
 	done
@@ -54,27 +58,34 @@ packages() {
 	sed 's/#.*//' "$testbed/packages.$1" | xargs | tr ' ' ,
 }
 
-# make_debian SUITE RESULT
+# make_debian NAME SUITE RESULT [BACKPORTS] - with the packages in packages.NAME;
+# with BACKPORTS from there, if they are there, and without a kernel.
 make_debian() {
-	local suite=$1 result=$2 options=() sources path
-	sources=$(sources "$suite")
+	local name=$1 suite=$2 result=$3 backports=${4-} options=() sources path
+	sources=$(sources "$suite" "$backports")
 	[ -n "$sources" ] || die "no Debian archive for $suite"
 	mapfile -t options < <(apt_options)
 	for path in doc man info locale lintian bug gtk-doc; do
 		options+=("--dpkgopt=path-exclude=/usr/share/$path/*")
 	done
+	if [ -n "$backports" ]; then
+		options+=("--aptopt=APT::Default-Release \"$suite-backports\"")
+	else
+		options+=("--customize-hook=$testbed/fetch-kernel")
+	fi
 	mkdir -p "$result/mnt"
-	mmdebstrap --mode=root --variant=apt --include="$(packages "$suite")" \
+	mmdebstrap --mode=root --variant=apt --include="$(packages "$name")" \
 		--format=directory "${options[@]}" \
-		--customize-hook="$testbed/fetch-kernel" \
 		"$suite" "$result/root" - <<<"$sources"
 	rm -rf "$result"/root/var/lib/apt/lists/* "$result"/root/var/cache/apt/*
 }
 
-make_trixie() { make_debian trixie "$1"; }
-make_bookworm() { make_debian bookworm "$1"; }
+make_trixie() { make_debian trixie trixie "$1"; }
+make_bookworm() { make_debian bookworm bookworm "$1"; }
+make_emulator() { make_debian emulator trixie "$1" backports; }
 
-# debian SUITE - print the path of a tree: root/ to enter, kernel/ unpacked.
+# debian NAME - print the path of a tree: root/ to enter, and, but for the
+# emulator's, kernel/ unpacked.
 debian() {
 	artifact "$1" "make_$1" make_debian \
 		"$testbed/fetch-kernel" "$testbed/packages.$1"

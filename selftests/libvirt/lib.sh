@@ -316,12 +316,12 @@ scan_rounds() {
 }
 
 memcheck_passes() {
-	grep -c -s '^memcheck: pass .* ok' "$guest_logs/$1.log"
+	grep -c -s -E '^(memcheck|transfer): pass .* ok' "$guest_logs/$1.log"
 }
 
 # Wrong, or the guest is gone.
 memcheck_failed() {
-	grep -s -E '^memcheck: (WRONG|no memory)|^mrm-guest: workload ended|Kernel panic|Out of memory' \
+	grep -s -E '^(memcheck|transfer): (WRONG|no memory)|^mrm-guest: workload ended|Kernel panic|Out of memory' \
 		"$guest_logs/$1.log" || ! kill -0 "$(guest_pid "$1")"
 }
 
@@ -335,6 +335,11 @@ memcheck_goes_on() {
 	local goal
 	goal=$(($(memcheck_passes "$1") + ${2:-2}))
 	wait_until 90 memcheck_at "$1" "$goal" && ! memcheck_failed "$1"
+}
+
+# memcheck_goes_on_for PASSES NAME - for so many passes.
+memcheck_goes_on_for() {
+	memcheck_goes_on "$2" "$1"
 }
 
 # all COMMAND NAME... - COMMAND, with its arguments in one word, for each guest.
