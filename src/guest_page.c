@@ -193,6 +193,12 @@ static void replace(struct mrm_vm *vm, unsigned long index, struct page *old, st
 	XA_STATE(xas, &vm->pages, index);
 	bool barred;
 
+	/* Counted here: once the entry stands in the open, a fault may break it and
+	 * free @new.
+	 */
+	count_frame(vm, old, -1);
+	if (new)
+		count_frame(vm, new, 1);
 	xas_lock(&xas);
 	xas_load(&xas);
 	barred = xas_get_mark(&xas, MRM_MARK_INELIGIBLE);
@@ -207,9 +213,6 @@ static void replace(struct mrm_vm *vm, unsigned long index, struct page *old, st
 	xas_unlock(&xas);
 	if (barred)
 		mrm_count(vm, MRM_INELIGIBLE, -1);
-	count_frame(vm, old, -1);
-	if (new)
-		count_frame(vm, new, 1);
 }
 
 static void unmap(struct mrm_vm *vm, unsigned long first, unsigned long pages)
@@ -348,6 +351,9 @@ static int share_lock_frame(struct mrm_share_op *op)
 /* The frame is locked and unmapped. */
 static void share_unmapped(struct mrm_share_op *op)
 {
+	/* Asked now: once it is shared others may break it and free it. */
+	bool zero = mrm_frame_is_zero(op->shared);
+
 	/* The entry's reference and the caller's.  Both an unmapping and a
 	 * lockless pin are full barriers: one of the two sees the other.
 	 */
@@ -363,7 +369,7 @@ static void share_unmapped(struct mrm_share_op *op)
 	if (op->err)
 		return;
 	mrm_frame_free(op->frame);
-	trace_mrm_share(op->vm->pid, op->index, mrm_frame_is_zero(op->shared));
+	trace_mrm_share(op->vm->pid, op->index, zero);
 }
 
 /*
@@ -499,16 +505,17 @@ bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *fr
  * mrm_guest_page_bar() - never share this guest page again: a false match
  * @vm: the VM
  * @index: the guest page
+ * @frame: the private frame it was seen to have, with a reference
  *
  * Until it is discarded or broken, that is: what it holds then is new.
  */
-void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index)
+void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index, struct page *frame)
 {
 	XA_STATE(xas, &vm->pages, index);
 	bool newly;
 
 	xas_lock(&xas);
-	newly = xas_load(&xas) && !xas_get_mark(&xas, MRM_MARK_INELIGIBLE);
+	newly = xas_load(&xas) == frame && !xas_get_mark(&xas, MRM_MARK_INELIGIBLE);
 	if (newly)
 		xas_set_mark(&xas, MRM_MARK_INELIGIBLE);
 	xas_unlock(&xas);

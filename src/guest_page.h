@@ -58,7 +58,7 @@ unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
 void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n);
 int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash);
-void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index);
+void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index, struct page *frame);
 bool mrm_guest_page_is(struct mrm_vm *vm, unsigned long index, struct page *frame);
 unsigned long mrm_guest_pages_drop(struct mrm_vm *vm, unsigned long first, unsigned long last);
 

@@ -55,7 +55,14 @@ static struct page *find_hint(struct mrm_vm *vm, struct page *frame, u64 hash)
 	if (!hint->frame)
 		return NULL;
 	if (READ_ONCE(hint->vm->cow) && READ_ONCE(hint->vm->share))
-		shared = mrm_shared_create(hint->vm, hash, vm->salt, false, frame);
+		shared = mrm_shared_create(vm, hash, vm->salt, false, frame);
+	/* The guest may have written since it was hashed.  A shared frame that is not
+	 * what its hash says would turn away all that are.
+	 */
+	if (shared && mrm_frame_compute_hash(shared, vm->salt) != hash) {
+		mrm_shared_put(shared);
+		shared = NULL;
+	}
 	if (!shared) {
 		put_page(hint->frame);
 		mrm_vm_put(hint->vm);
@@ -97,16 +104,20 @@ static bool look_up(struct mrm_vm *vm, unsigned long index, struct page *frame)
 /* A hint was not what it had been: drop it, or the page that it was hit by. */
 static void hint_failed(struct mrm_share_op *hint, unsigned int partner)
 {
+	struct mrm_share_op *own = &block.own[partner];
 	u64 hash = block.hash[partner];
 
 	mrm_shared_put(hint->shared);
 	block.alone[partner] = true;
 	if (hint->err != -ESTALE)
 		return;
-	if (changed(hint, hash))
+	if (!changed(hint, hash)) {
+		if (!changed(own, hash))
+			mrm_guest_page_bar(own->vm, own->index, own->frame);
+	} else if (mrm_frame_hash(hint->frame) == hash) {
+		/* It may have been looked up since, and be a hint for what it is now. */
 		mrm_guest_page_hint(hint->vm, hint->index, hint->frame, 0);
-	else if (!changed(&block.own[partner], hash))
-		mrm_guest_page_bar(block.own[partner].vm, block.own[partner].index);
+	}
 }
 
 static void share_hints(void)
@@ -128,7 +139,7 @@ static void share_hints(void)
 static void give_up(const struct mrm_share_op *op, u64 hash)
 {
 	if (op->err == -ESTALE && hash && !changed(op, hash))
-		mrm_guest_page_bar(op->vm, op->index);
+		mrm_guest_page_bar(op->vm, op->index, op->frame);
 	mrm_shared_put(op->shared);
 	if (hash)
 		mrm_guest_page_hint(op->vm, op->index, op->frame, hash);

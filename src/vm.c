@@ -453,9 +453,11 @@ void mrm_vm_exit(void)
 	while ((vm = mrm_vm_next(&id))) {
 		if (!test_and_set_bit(0, &vm->gone))
 			unlist(vm);
+		else
+			/* It ends by itself; its work may not even be queued yet. */
+			wait_for_completion(&vm->unlisted);
 		mrm_vm_put(vm);
 	}
-	/* Those that ended by themselves meanwhile. */
 	destroy_workqueue(vm_wq);
 	destroy_workqueue(cow_wq);
 }

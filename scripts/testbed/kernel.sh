@@ -94,9 +94,10 @@ make_capabilities() {
 
 # capabilities V - print the path of libvirt's capability cache on kernel V.
 capabilities() {
-	local version=$1 root kernel
+	local version=$1 root kernel emulator
 	root=$(host_root)
 	kernel=$(kernel "$1")
-	artifact "capabilities-$1" make_capabilities "$root" "$kernel" \
+	emulator=$(debian emulator)
+	artifact "capabilities-$1" make_capabilities "$root" "$kernel" "$emulator" \
 		"$testbed/accelerator.sh" "$testbed/libvirt/qemu.conf"
 }

@@ -49,7 +49,7 @@ stays_locked() {
 	is "$(locked_kib "$1")" -ge $((mib << 10)) &&
 		vm_counter_is "$1" resident_pages -eq $((mib << 8)) &&
 		vm_counter_is "$1" private_pages -eq $((mib << 8)) &&
-		equal "$(vm_counter "$1" share_state)" pinned
+		equal "$(vm_counter "$1" share_state)" locked
 }
 
 test_begin 14
