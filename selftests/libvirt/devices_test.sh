@@ -22,6 +22,10 @@ disk() {
 		</disk>"
 }
 
+tap_device() {
+	ip tuntap add mrm0 mode tap && ip addr add 192.0.2.1/24 dev mrm0 && ip link set mrm0 up
+}
+
 # vhost copies with the memory map of QEMU, in a thread of the kernel.
 uses_vhost() {
 	grep -q vhost-net <(ls -l "/proc/$(guest_pid "$1")/fd")
@@ -45,12 +49,11 @@ head -c 256K /dev/urandom >"$web/part"
 cat "$web"/part{,,,} >"$web/data"
 md5=$(md5sum <"$web/data")
 md5=${md5%% *}
-modprobe brd rd_nr=2 rd_size=16384 && modprobe vhost_net || bail "no brd or vhost_net"
+{ modprobe brd rd_nr=2 rd_size=16384 && modprobe vhost_net; } || bail "no brd or vhost_net"
 for device in /dev/ram0 /dev/ram1; do
 	dd if="$web/data" of="$device" bs=1M status=none || bail "cannot write $device"
 done
-ip tuntap add mrm0 mode tap && ip addr add 192.0.2.1/24 dev mrm0 && ip link set mrm0 up ||
-	bail "no tap device"
+tap_device || bail "no tap device"
 busybox httpd -f -p 192.0.2.1:80 -h "$web" &
 server=$!
 
@@ -62,11 +65,11 @@ define net "$mib" --run "transfer net $md5 http://192.0.2.1/data" \
 	  <target dev='mrm0' managed='no'/><model type='virtio'/><driver name='vhost'/>
 	</interface>"
 
+check "guests start" start native threads net
+check "they are adopted" all "adopted $mib" native threads net
 scan_flat_out
 # The guests should get on as well.
 echo 30 >"$mrm/share_cpu_max"
-check "guests start" start native threads net
-check "they are adopted" all "adopted $mib" native threads net
 check "the network goes through vhost" uses_vhost net
 check "they transfer" all memcheck_goes_on native threads net
 check "pages are shared: asynchronous I/O" shares native "$share_at_least"

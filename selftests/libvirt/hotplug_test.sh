@@ -36,11 +36,11 @@ define a "$mib" --run 'memcheck -f -i 300 24' \
 	--cpu "<numa><cell id='0' cpus='0' memory='$mib' unit='MiB'/></numa>"
 define b "$mib" --run 'memcheck -s 2 -i 300 64'
 
+check "guests start" start a b
+check "they are adopted" all "adopted $mib" a b
 scan_flat_out
 # The guest goes through all its memory again and again; let it.
 echo 20 >"$mrm/share_cpu_max"
-check "guests start" start a b
-check "they are adopted" all "adopted $mib" a b
 check "they use their memory" all memcheck_goes_on a b
 check "pages are shared" shares b 1024
 check "memory is plugged in" plug attach
