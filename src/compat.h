@@ -8,6 +8,7 @@
 
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -74,6 +75,17 @@ static inline bool mrm_file_is_kvm(struct file *file)
 }
 #else
 #define mrm_file_is_kvm file_is_kvm
+#endif
+
+/*
+ * 6.17, "VFIO: KVM: x86: Drop kvm_arch_{start,end}_assignment()": devices are not
+ * counted any more.  Their interrupts are, and those whose DMA snoops no cache.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define mrm_kvm_has_device(kvm) (atomic_read(&(kvm)->arch.assigned_device_count) != 0)
+#else
+#define mrm_kvm_has_device(kvm) (READ_ONCE((kvm)->arch.nr_possible_bypass_irqs) || \
+				 atomic_read(&(kvm)->arch.noncoherent_dma_count))
 #endif
 
 /*

@@ -391,7 +391,7 @@ static unsigned int share_run(struct mrm_share_op *ops, unsigned int n)
 		ops[run].err = share_lock_frame(&ops[run]);
 		if (ops[run].err)
 			break;
-		mapped |= page_mapped(ops[run].frame);
+		mapped |= folio_mapped(page_folio(ops[run].frame));
 	}
 	if (mapped)
 		unmap(ops[0].vm, ops[0].index, run);

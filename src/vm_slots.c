@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
+#include "compat.h"
 #include "reason.h"
 #include "vm.h"
 
@@ -81,7 +82,7 @@ const char *mrm_vm_not_to_share(struct mrm_vm *vm)
 	list_for_each_entry(k, &vm->kvms, node) {
 		if (k->dead)
 			continue;
-		device |= atomic_read(&k->kvm->arch.assigned_device_count) != 0;
+		device |= mrm_kvm_has_device(k->kvm);
 		ran |= has_run(k->kvm);
 	}
 	spin_unlock_irq(&vm->kvms_lock);
