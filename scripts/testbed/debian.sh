@@ -58,10 +58,11 @@ packages() {
 	sed 's/#.*//' "$testbed/packages.$1" | xargs | tr ' ' ,
 }
 
-# make_debian NAME SUITE RESULT [BACKPORTS] - with the packages in packages.NAME;
-# with BACKPORTS from there, if they are there, and without a kernel.
+# make_debian NAME SUITE RESULT [BACKPORTS [V]] - with the packages in packages.NAME.
+# With BACKPORTS they are from there, if they are there; and there is no kernel but
+# the newest V.x, if asked for.
 make_debian() {
-	local name=$1 suite=$2 result=$3 backports=${4-} options=() sources path
+	local name=$1 suite=$2 result=$3 backports=${4-} version=${5-} options=() sources path
 	sources=$(sources "$suite" "$backports")
 	[ -n "$sources" ] || die "no Debian archive for $suite"
 	mapfile -t options < <(apt_options)
@@ -70,8 +71,9 @@ make_debian() {
 	done
 	if [ -n "$backports" ]; then
 		options+=("--aptopt=APT::Default-Release \"$suite-backports\"")
-	else
-		options+=("--customize-hook=$testbed/fetch-kernel")
+	fi
+	if [ -z "$backports" ] || [ -n "$version" ]; then
+		options+=("--customize-hook=$testbed/fetch-kernel \"\$1\" $version")
 	fi
 	mkdir -p "$result/mnt"
 	mmdebstrap --mode=root --variant=apt --include="$(packages "$name")" \
@@ -83,6 +85,7 @@ make_debian() {
 make_trixie() { make_debian trixie trixie "$1"; }
 make_bookworm() { make_debian bookworm bookworm "$1"; }
 make_emulator() { make_debian emulator trixie "$1" backports; }
+make_trixie-7.2() { make_debian trixie-7.2 trixie "$1" backports 7.2; }
 
 # debian NAME - print the path of a tree: root/ to enter, and, but for the
 # emulator's, kernel/ unpacked.

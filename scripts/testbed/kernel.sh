@@ -8,6 +8,7 @@ kernel_source() {
 	case $1 in
 	6.1) debian bookworm ;;
 	6.12) debian trixie ;;
+	7.2) debian trixie-7.2 ;;
 	debug) debug_kernel ;;
 	esac
 }

@@ -31,8 +31,8 @@ need_root() {
 # The kernels there are.  "debug" is built from source, see kernel.sh.
 known_kernel() {
 	case $1 in
-	6.1 | 6.12 | debug) ;;
-	*) die "no such kernel: $1 (there are 6.1, 6.12 and debug)" ;;
+	6.1 | 6.12 | 7.2 | debug) ;;
+	*) die "no such kernel: $1 (there are 6.1, 6.12, 7.2 and debug)" ;;
 	esac
 }
 
