@@ -132,6 +132,24 @@ static long machine_pages(struct vm *v, void *arg)
 	return sum >> 1;
 }
 
+/* Does the kernel count the pins?  From 7.x io_uring does not for root. */
+static long pins_counted(struct vm *v, void *arg)
+{
+	char line[MRM_TEXT];
+	long kib = 0;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	(void)v;
+	(void)arg;
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmPin: %ld", &kib) == 1)
+			break;
+	fclose(f);
+	return kib > 0;
+}
+
 static bool passes_until_on(void *unused)
 {
 	char text[MRM_TEXT];
@@ -143,7 +161,7 @@ static bool passes_until_on(void *unused)
 static void test_uring(void)
 {
 	char text[MRM_TEXT];
-	long err, pages;
+	long err, pages, counted;
 
 	start();
 	err = process_call(&vm, pin_uring, NULL, 0);
@@ -155,9 +173,11 @@ static void test_uring(void)
 	}
 	tap_equal(err, 0, "guest RAM of a fresh VM can be pinned for long");
 	pages = process_call(&vm, machine_pages, NULL, 0);
+	counted = process_call(&vm, pins_counted, NULL, 0);
 	tap_ok(mrm_full_pass(), "a pass");
-	tap_text(mrm_vm_text(vm.pid, "share_state", text), "pinned", "then it is not shared");
-	tap_equal(mrm_get("shared_pages"), 0, "nothing of it is");
+	tap_text(mrm_vm_text(vm.pid, "share_state", text), counted ? "pinned" : "on",
+		 "then it is not shared, if its pins are counted");
+	tap_equal(mrm_get("shared_pages"), counted ? 0 : PAGES - PINNED, "nothing pinned is");
 	fill_ram();
 	tap_equal(process_call(&vm, machine_pages, NULL, 0), pages, "pinned pages stay in place");
 	tap_ok(process_verify(&vm), "every byte is right");
@@ -172,7 +192,8 @@ static void test_uring(void)
 	pages = process_call(&vm, machine_pages, NULL, 0);
 	tap_equal(mrm_vm_set(vm.pid, "share", "1"), 0, "sharing is turned on again");
 	tap_ok(mrm_full_pass(), "a pass");
-	tap_text(mrm_vm_text(vm.pid, "share_state", text), "pinned", "the pins are noticed");
+	tap_text(mrm_vm_text(vm.pid, "share_state", text), counted ? "pinned" : "on",
+		 "the pins are noticed, if they are counted");
 	tap_equal(process_call(&vm, machine_pages, NULL, 0), pages, "pinned pages stay in place");
 	/* The VM ends with its pins. */
 	end("with pinned buffers");
