@@ -32,7 +32,7 @@ static void explain(void)
 	      "  -s SEED       what makes this guest's pages its own (default: 1)\n"
 	      "  -w PER_MILLE  part of the pages to overwrite in each pass (default: 50)\n"
 	      "  -c MIB        besides, allocate, fill, verify and free so much in each pass\n"
-	      "  -f            the same with a third of what is free, also if it gets more or less\n"
+	      "  -f            the same with a quarter of what is free, also if it gets more or less\n"
 	      "  -i MS         time between two passes (default: 100)\n"
 	      "  -t            first touch all memory that is free\n", stderr);
 	exit(2);
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
 	for (pass = 1;; pass++) {
 		wrong = verify(memory, states, pages, "kept");
 		if (churn_free)
-			churned = free_pages() / 3;
+			churned = free_pages() / 4;
 		if (churned)
 			wrong += churn(churned, seed + pass);
 		if (wrong) {

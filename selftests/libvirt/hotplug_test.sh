@@ -8,7 +8,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-mib=160
+mib=224
 # What a guest's kernel takes at a time.
 dimm=128
 dimm_xml=$libvirt_test_dir/dimm.xml
