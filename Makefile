@@ -27,6 +27,9 @@ demo:				## watch four libvirt guests share memory on the test host (5 minutes)
 test:				## unit tests, then selftests on the test host, on 6.12 and 6.1
 	@scripts/test
 
+test-all:			## the same on 7.2 and the debug kernel as well (an hour, and more the first time)
+	@scripts/test 6.12 6.1 7.2 debug
+
 test-guests:			## all tests with whole libvirt guests (25 minutes)
 	@scripts/test --guests
 
@@ -47,4 +50,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install demo test test-guests bench-share style check-host clean help
+.PHONY: all module user install demo test test-all test-guests bench-share style check-host clean help

@@ -79,13 +79,13 @@ static inline bool mrm_file_is_kvm(struct file *file)
 
 /*
  * 6.17, "VFIO: KVM: x86: Drop kvm_arch_{start,end}_assignment()": devices are not
- * counted any more.  Their interrupts are, and those whose DMA snoops no cache.
+ * counted any more, but interrupts that may reach a guest directly.  Before a guest
+ * has any, what its devices pin tells.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define mrm_kvm_has_device(kvm) (atomic_read(&(kvm)->arch.assigned_device_count) != 0)
 #else
-#define mrm_kvm_has_device(kvm) (READ_ONCE((kvm)->arch.nr_possible_bypass_irqs) || \
-				 atomic_read(&(kvm)->arch.noncoherent_dma_count))
+#define mrm_kvm_has_device(kvm) (READ_ONCE((kvm)->arch.nr_possible_bypass_irqs) != 0)
 #endif
 
 /*

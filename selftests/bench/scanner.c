@@ -271,33 +271,21 @@ static void ksm_finish(void)
 	ksm_set("use_zero_pages", 0);
 }
 
-const struct scanner ksm = {
-	.name = "KSM",
-	.prepare = ksm_prepare,
-	.set = ksm_mode,
-	.start = ksm_start,
-	.hold = ksm_hold,
-	.again = ksm_again,
-	.read = ksm_read,
-	.metadata = ksm_metadata,
-	.stop = ksm_stop,
-	.finish = ksm_finish,
-	.thread = watched,
-};
+#define KSM_SCANNER(text, prepare_with)	\
+	.name = (text),			\
+	.prepare = (prepare_with),	\
+	.set = ksm_mode,		\
+	.start = ksm_start,		\
+	.hold = ksm_hold,		\
+	.again = ksm_again,		\
+	.read = ksm_read,		\
+	.metadata = ksm_metadata,	\
+	.stop = ksm_stop,		\
+	.finish = ksm_finish,		\
+	.thread = watched
 
-const struct scanner ksm_zero = {
-	.name = "KSM zero",
-	.prepare = ksm_zero_prepare,
-	.set = ksm_mode,
-	.start = ksm_start,
-	.hold = ksm_hold,
-	.again = ksm_again,
-	.read = ksm_read,
-	.metadata = ksm_metadata,
-	.stop = ksm_stop,
-	.finish = ksm_finish,
-	.thread = watched,
-};
+const struct scanner ksm = { KSM_SCANNER("KSM", ksm_prepare) };
+const struct scanner ksm_zero = { KSM_SCANNER("KSM zero", ksm_zero_prepare) };
 
 /* kvm-mrm */
 

@@ -106,7 +106,8 @@ static void test_fork(void)
 	}
 	/* Newer kernels refuse it for all mappings that grow by no mremap(). */
 	refused = process_call(&vm, let_fork, NULL, 0);
-	tap_ok(!refused || refused == -EINVAL, "MADV_DOFORK is accepted, or refused (%ld)", refused);
+	tap_ok(!refused || refused == -EINVAL, "MADV_DOFORK is accepted, or refused (%ld)",
+	       refused);
 	for (i = 0; i < 2; i++) {
 		write = i;
 		tap_equal(process_call(&vm, touch_in_child, &write, sizeof(write)),
