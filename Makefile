@@ -6,6 +6,12 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
 PREFIX ?= /usr/local
 
+# Of the kernel whose headers KDIR has.
+release = $(shell $(MAKE) -s -C $(KDIR) kernelrelease)
+dkms_version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+dkms_module := kvm-mrm/$(dkms_version)
+dkms_source := /usr/src/kvm-mrm-$(dkms_version)
+
 all: module
 
 module:				## build kvm_mrm.ko for the running kernel (KDIR=... for another)
@@ -20,6 +26,21 @@ install: module user		## install module, mrmctl, man page and completion (DESTDI
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 	$(MAKE) -C userspace install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(if $(DESTDIR),,depmod -a)
+
+uninstall:			## remove what install put there (the same DESTDIR, PREFIX, KDIR)
+	rm -f $(DESTDIR)/lib/modules/$(release)/updates/kvm_mrm.ko*
+	$(MAKE) -C userspace uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(if $(DESTDIR),,depmod -a $(release))
+
+dkms:				## give the module's source to DKMS, which builds it for each kernel
+	@command -v dkms >/dev/null || { echo "dkms is not installed: apt install dkms" >&2; exit 1; }
+	install -d $(dkms_source)
+	cp -r Kbuild dkms.conf include src LICENSE $(dkms_source)/
+	dkms install $(dkms_module)
+
+dkms-remove:			## take it away again, from all kernels
+	dkms remove $(dkms_module) --all
+	rm -rf $(dkms_source)
 
 demo:				## watch four libvirt guests share memory on the test host (5 minutes)
 	@scripts/host --mem 4G --budget 600 -- scripts/demo
@@ -50,4 +71,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install demo test test-all test-guests bench-share style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove demo test test-all test-guests bench-share style check-host clean help
