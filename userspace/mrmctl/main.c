@@ -16,7 +16,7 @@ static int run_help(const struct options *options, const char *about)
 
 static int run(int argc, char **argv)
 {
-	struct options options = { .sysfs = MRM_SYSFS, .delay_ms = 2000 };
+	struct options options = { .sysfs = MRM_SYSFS, .delay_ms = 2000, .host = "" };
 	const struct command *command;
 	int used;
 

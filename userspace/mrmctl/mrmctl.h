@@ -33,6 +33,7 @@ enum status {
  * @reverse: turn the order round
  * @value: print a tunable's value alone
  * @wait: wait for the scan to end
+ * @host: where the root of the host to look at is, "" for this one
  */
 struct options {
 	bool json;
@@ -46,6 +47,7 @@ struct options {
 	bool reverse;
 	bool value;
 	bool wait;
+	const char *host;
 };
 
 /**
@@ -79,6 +81,7 @@ extern const struct command command_top;
 extern const struct command command_get;
 extern const struct command command_set;
 extern const struct command command_scan;
+extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;
 

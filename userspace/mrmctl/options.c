@@ -14,6 +14,7 @@
 #define OPTION_SYSFS 'S'
 #define OPTION_VALUE 'v'
 #define OPTION_WAIT 'w'
+#define OPTION_HOST 'H'
 
 #define GLOBAL_OPTIONS "hjVS"
 
@@ -29,6 +30,7 @@ static const struct option all_options[] = {
 	{ "reverse", no_argument, NULL, 'r' },
 	{ "value", no_argument, NULL, OPTION_VALUE },
 	{ "wait", no_argument, NULL, OPTION_WAIT },
+	{ "host", required_argument, NULL, OPTION_HOST },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -93,6 +95,9 @@ static int take(const struct command *command, int letter, struct options *optio
 		break;
 	case OPTION_WAIT:
 		options->wait = true;
+		break;
+	case OPTION_HOST:
+		options->host = optarg;
 		break;
 	}
 	return 0;

@@ -243,6 +243,56 @@ static void test_batch(void)
 	json_object_put(object);
 }
 
+/* A made-up host around the tree; loaded: with the tree as its /sys/kernel/mrm. */
+#define HOST                        \
+	"H=${T#--sysfs=}/../host; " \
+	"mkdir -p $H/proc/sys/kernel $H/sys/module $H/sys/kernel/mm/ksm; "
+#define DOCTOR HOST "mrmctl doctor --host $H"
+
+static void test_doctor(void)
+{
+	struct json_object *list;
+
+	expect(1, "KVM is not loaded", DOCTOR);
+	tap_has(output, "modprobe kvm_intel or kvm_amd", "and what to do");
+	tap_has(output, "kvm_mrm is not installed", "a module that is not installed");
+	tap_has(output, "no function do_madvise", "a kernel that lacks a function");
+	run(HOST "mkdir -p $H/sys/module/kvm $H/lib/modules/$(uname -r); "
+		 "echo updates/kvm_mrm.ko: >$H/lib/modules/$(uname -r)/modules.dep; "
+		 "printf '0 T do_madvise\n0 t kvm_set_memory_region\t[kvm]\n' >$H/proc/kallsyms");
+	expect(1, "kvm_mrm is not loaded\n", DOCTOR);
+	tap_has(output, "1 problems, 0 hints", "nothing else");
+	run(HOST "mkdir -p $H/sys/module/module/parameters; "
+		 "echo Y >$H/sys/module/module/parameters/sig_enforce");
+	expect(1, "takes signed modules only", DOCTOR);
+	run(HOST "ln -s ${T#--sysfs=} $H/sys/kernel/mrm");
+	expect(0, "kvm_mrm is loaded", DOCTOR);
+	tap_has(output, "VMs that are adopted: 2 of 2", "VMs are counted");
+	if (!geteuid())
+		tap_has(output, "no VM has a salt", "VMs that cannot share with each other");
+	tree_write(&tree, "vm/1000/salt", "web");
+	expect(0, "0 problems, 0 hints", DOCTOR);
+	run(HOST "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
+		 "printf 'MemTotal: 4096000 kB\nHugePages_Total: 1500\nHugepagesize: 2048 kB\n' "
+		 ">$H/proc/meminfo");
+	tree_write(&tree, "share_cpu_max", "0");
+	tree_write(&tree, "vm/1000/adopted_bytes", "0");
+	tree_write(&tree, "vm/1000/not_adopted_reason", "hugetlb pages");
+	expect(1, "probes are off (ftrace_enabled)", DOCTOR);
+	tap_has(output, "KSM runs as well", "KSM");
+	tap_has(output, "3000 of 4000 MiB", "huge pages");
+	tap_has(output, "the scanner is stopped: share_cpu_max is 0", "a scanner that is stopped");
+	tap_has(output, "is adopted: hugetlb pages\n         without <hugepages/>",
+		"a VM that is not adopted, and why");
+	tap_has(output, "1 problems, 4 hints", "that is all");
+	expect(1, "\"verdict\"", DOCTOR " --json");
+	list = parsed();
+	tap_ok(json_object_array_length(list) == 8, "as many findings for programs");
+	json_object_put(list);
+	expect(2, "an argument is missing", "mrmctl doctor --host");
+	tree_write(&tree, "share_cpu_max", "20");
+}
+
 /* VMs come and go as fast as they can while they are listed. */
 static void test_churn(void)
 {
@@ -299,6 +349,7 @@ void test_command(const char *mrmctl)
 	test_get();
 	test_set();
 	test_batch();
+	test_doctor();
 	test_churn();
 	test_many();
 	tree_remove(&tree);

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mrmctl doctor - what on this host stands in the way, and what to do about it. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "json_out.h"
+#include "mrmctl.h"
+#include "text.h"
+
+#define LINE 512
+
+/**
+ * enum verdict - of something looked at
+ * @FINE: as it should be
+ * @HINT: works, and could be better
+ * @PROBLEM: does not work
+ * @VERDICTS: how many there are
+ */
+enum verdict {
+	FINE,
+	HINT,
+	PROBLEM,
+	VERDICTS,
+};
+
+static const char *const verdict_words[VERDICTS] = { "ok", "hint", "problem" };
+
+/**
+ * struct examination - what is being looked at, and what was found
+ * @options: from the command line
+ * @list: all findings, for programs; NULL: they are printed
+ * @count: findings of each kind
+ */
+struct examination {
+	const struct options *options;
+	struct json_object *list;
+	unsigned int count[VERDICTS];
+};
+
+/* @advice may be NULL. */
+static void tell(struct examination *x, enum verdict verdict, const char *advice,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void tell(struct examination *x, enum verdict verdict, const char *advice,
+		 const char *format, ...)
+{
+	char text[LINE], *safe;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	x->count[verdict]++;
+	if (x->list) {
+		struct json_object *finding = json_object_new_object();
+
+		json_add(finding, "verdict", json_object_new_string(verdict_words[verdict]));
+		json_add(finding, "text", json_object_new_string(text));
+		if (advice)
+			json_add(finding, "advice", json_object_new_string(advice));
+		json_object_array_add(x->list, finding);
+		return;
+	}
+	/* A VM's name is its owner's choice. */
+	safe = mrm_escape_dup(text);
+	printf("%-9s%s\n", verdict_words[verdict], safe ? safe : "out of memory");
+	free(safe);
+	if (advice)
+		printf("         %s\n", advice);
+}
+
+static void host_path(const struct examination *x, const char *file, char *path, size_t size)
+{
+	snprintf(path, size, "%s%s", x->options->host, file);
+}
+
+static bool there(const struct examination *x, const char *file)
+{
+	char path[LINE];
+
+	host_path(x, file, path, sizeof(path));
+	return !access(path, F_OK);
+}
+
+/* The first line of a file with @part in it, or the first of all if it is NULL. */
+static bool find_line(const struct examination *x, const char *file, const char *part,
+		      char line[LINE])
+{
+	char path[LINE];
+	bool found = false;
+	FILE *f;
+
+	host_path(x, file, path, sizeof(path));
+	f = fopen(path, "r");
+	while (f && !found && fgets(line, LINE, f))
+		found = !part || strstr(line, part);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool begins_with(const struct examination *x, const char *file, const char *text)
+{
+	char line[LINE];
+
+	return find_line(x, file, NULL, line) && !strncmp(line, text, strlen(text));
+}
+
+static void look_at_kvm(struct examination *x)
+{
+	if (there(x, "/sys/module/kvm"))
+		tell(x, FINE, NULL, "KVM is loaded");
+	else
+		tell(x, PROBLEM,
+		     "modprobe kvm_intel or kvm_amd; virtualization may be off in the firmware",
+		     "KVM is not loaded");
+}
+
+static bool takes_signed_modules_only(const struct examination *x)
+{
+	char line[LINE];
+
+	return begins_with(x, "/sys/module/module/parameters/sig_enforce", "Y") ||
+	       (find_line(x, "/sys/kernel/security/lockdown", NULL, line) &&
+		!strstr(line, "[none]"));
+}
+
+/* Functions that the module places probes on, if it is to be loaded. */
+static void look_at_symbols(struct examination *x)
+{
+	char line[LINE];
+
+	if (!find_line(x, "/proc/kallsyms", " do_madvise\n", line))
+		tell(x, PROBLEM, "this kernel is not supported; please report it",
+		     "the kernel has no function do_madvise: discards could not be seen");
+	if (there(x, "/sys/module/kvm") &&
+	    !find_line(x, "/proc/kallsyms", "kvm_set_memory_region\t", line))
+		tell(x, PROBLEM, "this kernel is not supported; please report it",
+		     "KVM has no function kvm_set_memory_region: no guest could be adopted");
+}
+
+static bool look_at_module(struct examination *x)
+{
+	char line[LINE], modules[LINE];
+	struct utsname kernel;
+
+	if (there(x, MRM_SYSFS)) {
+		tell(x, FINE, NULL, "kvm_mrm is loaded");
+		return true;
+	}
+	look_at_symbols(x);
+	uname(&kernel);
+	snprintf(modules, sizeof(modules), "/lib/modules/%s/modules.dep", kernel.release);
+	if (!find_line(x, modules, "/kvm_mrm.ko", line))
+		tell(x, PROBLEM, "see Documentation/install.md: make install, or make dkms",
+		     "kvm_mrm is not installed for the running kernel, %s", kernel.release);
+	else if (takes_signed_modules_only(x))
+		tell(x, PROBLEM,
+		     "see Secure Boot in Documentation/install.md, then modprobe kvm_mrm",
+		     "kvm_mrm is not loaded, and the kernel takes signed modules only");
+	else
+		tell(x, PROBLEM, "modprobe kvm_mrm, before the guests are started",
+		     "kvm_mrm is not loaded");
+	return false;
+}
+
+static void look_at_probes(struct examination *x)
+{
+	char line[LINE];
+	bool fine = true;
+
+	if (begins_with(x, "/proc/sys/kernel/ftrace_enabled", "0")) {
+		fine = false;
+		tell(x, PROBLEM, "sysctl kernel.ftrace_enabled=1",
+		     "probes are off (ftrace_enabled): guests are not adopted, discards not seen");
+	}
+	if (begins_with(x, "/sys/kernel/debug/kprobes/enabled", "0")) {
+		fine = false;
+		tell(x, PROBLEM, "echo 1 > /sys/kernel/debug/kprobes/enabled",
+		     "probes are off (kprobes/enabled): guests are not adopted, discards not seen");
+	}
+	if (find_line(x, "/sys/kernel/debug/mrm/missed", "discards ", line) &&
+	    strcmp(line, "discards 0\n")) {
+		fine = false;
+		tell(x, HINT, "their guest pages are kept until they are discarded again",
+		     "calls of madvise() that may have gone unseen: %.*s",
+		     (int)strcspn(line + 9, "\n"), line + 9);
+	}
+	if (fine)
+		tell(x, FINE, NULL, "probes work");
+}
+
+static const char *advice_for(const char *reason)
+{
+	if (strstr(reason, "hugetlb"))
+		return "without <hugepages/> in its <memoryBacking> it would be";
+	if (strstr(reason, "memfd"))
+		return "without <source type='memfd'/> and <access mode='shared'/> it would be";
+	if (strstr(reason, "before the module"))
+		return "it will be when it is started again";
+	return "see Documentation/guests.md";
+}
+
+static void look_at_vms(struct examination *x, const struct mrm_root *root)
+{
+	unsigned int adopted = 0, salted = 0;
+	struct mrm_vms vms;
+	uint64_t salting;
+	size_t i;
+	int error;
+
+	error = mrm_vms_read(root, &vms, MRM_WANT_ALL);
+	if (error) {
+		mrm_vms_free(&vms);
+		return tell(x, PROBLEM, NULL, "the VMs cannot be read: %s", strerror(-error));
+	}
+	for (i = 0; i < vms.count; i++) {
+		const struct mrm_vm *vm = &vms.vm[i];
+
+		salted += vm->text[MRM_VM_SALT][0] != '\0';
+		if (vm->value[MRM_VM_ADOPTED_BYTES])
+			adopted++;
+		else
+			tell(x, HINT, advice_for(vm->text[MRM_VM_REASON]),
+			     "no memory of %s (pid %d) is adopted: %s",
+			     vm->text[MRM_VM_NAME][0] ? vm->text[MRM_VM_NAME] : "a VM",
+			     (int)vm->pid, vm->text[MRM_VM_REASON]);
+	}
+	tell(x, FINE, NULL, "VMs that are adopted: %u of %zu", adopted, vms.count);
+	/* Salts can be read by root alone. */
+	if (adopted > 1 && !salted && !geteuid() &&
+	    !mrm_read_u64(root->fd, "share_force_salting", &salting) && salting == 2)
+		tell(x, HINT, "mrmctl set VM salt=TEXT, the same for those that may share",
+		     "no VM has a salt, so none shares with another");
+	mrm_vms_free(&vms);
+}
+
+static void look_at_scanner(struct examination *x, const struct mrm_root *root)
+{
+	static const char *const stops[] = { "share_cpu_max", "share_scan_time", "share_rate_max" };
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+		if (!mrm_read_u64(root->fd, stops[i], &value) && !value)
+			tell(x, HINT, "\"mrmctl get\" shows what it was",
+			     "the scanner is stopped: %s is 0", stops[i]);
+}
+
+static void look_at_ksm(struct examination *x)
+{
+	if (begins_with(x, "/sys/kernel/mm/ksm/run", "1"))
+		tell(x, HINT, "stop ksmtuned, if it runs, and echo 2 > /sys/kernel/mm/ksm/run",
+		     "KSM runs as well: it finds nothing in adopted memory, and costs CPU time");
+}
+
+static void look_at_huge_pages(struct examination *x)
+{
+	uint64_t total = 0, huge = 0, kib = 0;
+	char line[LINE];
+
+	if (find_line(x, "/proc/meminfo", "MemTotal:", line))
+		sscanf(line, "MemTotal: %" SCNu64, &total);
+	if (find_line(x, "/proc/meminfo", "HugePages_Total:", line))
+		sscanf(line, "HugePages_Total: %" SCNu64, &huge);
+	if (find_line(x, "/proc/meminfo", "Hugepagesize:", line))
+		sscanf(line, "Hugepagesize: %" SCNu64, &kib);
+	if (total && huge * kib > total / 2)
+		tell(x, HINT, "sysctl vm.nr_hugepages, and <hugepages/> in the guests' XML",
+		     "%" PRIu64 " of %" PRIu64 " MiB are for huge pages, which cannot be shared",
+		     huge * kib / 1024, total / 1024);
+}
+
+static void look_at_all(struct examination *x)
+{
+	char path[LINE];
+	struct mrm_root root;
+
+	look_at_kvm(x);
+	if (look_at_module(x)) {
+		look_at_probes(x);
+		host_path(x, MRM_SYSFS, path, sizeof(path));
+		if (!mrm_open(&root, path)) {
+			look_at_vms(x, &root);
+			look_at_scanner(x, &root);
+			mrm_close(&root);
+		}
+	}
+	look_at_ksm(x);
+	look_at_huge_pages(x);
+}
+
+static int run(const struct options *options, int argc, char **argv)
+{
+	struct examination x = { .options = options };
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (options->json)
+		x.list = json_object_new_array();
+	look_at_all(&x);
+	if (options->json) {
+		status = json_finish(x.list, true);
+		if (status)
+			return status;
+	} else {
+		printf("%u problems, %u hints\n", x.count[PROBLEM], x.count[HINT]);
+	}
+	return x.count[PROBLEM] ? STATUS_FAILED : STATUS_OK;
+}
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.arguments = "[--host DIR]",
+	.summary = "tell what stands in the way on this host",
+	.help = "Looks for what keeps kvm_mrm from working, or from working well, and says what to\n"
+		"do about it: no KVM, a module that is not installed, not loaded or not signed,\n"
+		"probes that are switched off, VMs that are not adopted, a scanner that is stopped,\n"
+		"VMs without salts, KSM, huge pages.  As root it sees more.  Ends with status 1 when\n"
+		"there is a problem.\n"
+		"\n"
+		"  --host DIR          look at the /proc, /sys and /lib/modules below DIR\n",
+	.options = "H",
+	.run = run,
+};
