@@ -67,9 +67,8 @@ define net "$mib" --run "transfer net $md5 http://192.0.2.1/data" \
 
 check "guests start" start native threads net
 check "they are adopted" all "adopted $mib" native threads net
-scan_flat_out
 # The guests should get on as well.
-echo 30 >"$mrm/share_cpu_max"
+scan_at 30
 check "the network goes through vhost" uses_vhost net
 check "they transfer" all memcheck_goes_on native threads net
 check "pages are shared: asynchronous I/O" shares native "$share_at_least"

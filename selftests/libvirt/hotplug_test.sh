@@ -38,9 +38,8 @@ define b "$mib" --run 'memcheck -s 2 -i 300 64'
 
 check "guests start" start a b
 check "they are adopted" all "adopted $mib" a b
-scan_flat_out
 # The guest goes through much of its memory again and again; let it.
-echo 20 >"$mrm/share_cpu_max"
+scan_at 20
 check "they use their memory" all memcheck_goes_on a b
 check "pages are shared" shares b 1024
 resident=$(vm_counter a resident_pages)

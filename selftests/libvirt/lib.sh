@@ -276,7 +276,12 @@ show_state() {
 
 # scan_flat_out - let the scanner use all of a processor, and share between guests.
 scan_flat_out() {
-	echo 100 >"$mrm/share_cpu_max"
+	scan_at 100
+}
+
+# scan_at PERCENT - the same with so much of a processor.
+scan_at() {
+	echo "$1" >"$mrm/share_cpu_max"
 	echo 10000000 >"$mrm/share_rate_max"
 	echo 1 >"$mrm/share_scan_time"
 	echo 1 >"$mrm/share_force_salting"

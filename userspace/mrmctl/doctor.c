@@ -248,7 +248,7 @@ static void look_at_scanner(struct examination *x, const struct mrm_root *root)
 
 	for (i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
 		if (!mrm_read_u64(root->fd, stops[i], &value) && !value)
-			tell(x, HINT, "\"mrmctl get\" shows what it was",
+			tell(x, HINT, "\"mrmctl get\" shows its default",
 			     "the scanner is stopped: %s is 0", stops[i]);
 }
 
@@ -289,6 +289,8 @@ static void look_at_all(struct examination *x)
 			look_at_vms(x, &root);
 			look_at_scanner(x, &root);
 			mrm_close(&root);
+		} else {
+			tell(x, PROBLEM, NULL, "%s cannot be read", path);
 		}
 	}
 	look_at_ksm(x);
