@@ -20,8 +20,10 @@ guest_kernel=/usr/lib/kvm-mrm/guest-vmlinux
 guest_initrd=${MRM_BUILD-}/guest/initrd
 guest_logs=/run/mrm/guests
 
+# How many times longer than on an ordinary kernel things may take.
+patience=${MRM_PATIENCE:-1}
 # An emulated start that is not there by now has hung.
-guest_bound=${MRM_GUEST_BOUND:-90}
+guest_bound=${MRM_GUEST_BOUND:-$((90 * patience))}
 # How often a start was repeated, in all.
 guest_retries=0
 

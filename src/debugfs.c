@@ -6,13 +6,13 @@
 #include <linux/xarray.h>
 
 #include "adopt.h"
+#include "check.h"
 #include "debugfs.h"
 #include "discard.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_page.h"
 #include "reason.h"
-#include "sharing.h"
 #include "vm.h"
 #include "vm_events.h"
 
@@ -29,10 +29,10 @@ DEFINE_SHOW_ATTRIBUTE(table);
 /* Recounts everything; "ok", or a line for each thing that is wrong. */
 static int check_show(struct seq_file *m, void *unused)
 {
-	long wrong = mrm_sharing_check(m);
+	unsigned long wrong = mrm_check(m);
 
 	if (wrong)
-		seq_printf(m, "%ld wrong\n", wrong);
+		seq_printf(m, "%lu wrong\n", wrong);
 	else
 		seq_puts(m, "ok\n");
 	return 0;

@@ -393,6 +393,41 @@ void mrm_frame_table_show(struct seq_file *m)
 }
 
 /**
+ * mrm_frame_table_count() - count what the chains hold
+ * @count: the answer
+ *
+ * Context: May sleep.
+ */
+void mrm_frame_table_count(struct mrm_frame_table_count *count)
+{
+	unsigned int i;
+	unsigned long h;
+
+	memset(count, 0, sizeof(*count));
+	for (i = 0; i < STRIPES; i++) {
+		struct stripe *s = &stripes[i];
+		struct page *f;
+
+		spin_lock(&s->lock);
+		for (h = 0; h < 1UL << s->bits; h++) {
+			for (f = s->heads[h]; f; f = mrm_frame_next(f)) {
+				u64 hash = mrm_frame_hash(f);
+
+				if (mrm_frame_is_shared(f))
+					count->shared++;
+				else
+					count->hints++;
+				count->zero += mrm_frame_is_zero(f);
+				count->misplaced += stripe_of(hash) != s ||
+						    head_of(s, hash) != &s->heads[h];
+			}
+		}
+		spin_unlock(&s->lock);
+		cond_resched();
+	}
+}
+
+/**
  * mrm_frame_table_init() - make an empty table
  * Return: 0 or -ENOMEM.
  */

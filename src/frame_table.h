@@ -22,6 +22,17 @@ struct page;
 struct seq_file;
 struct mrm_vm;
 
+/**
+ * struct mrm_frame_table_count - what the chains hold
+ * @hints: private frames
+ * @shared: shared frames, zero frames included
+ * @zero: of those, zero frames
+ * @misplaced: frames in a chain that their hash does not lead to
+ */
+struct mrm_frame_table_count {
+	unsigned long hints, shared, zero, misplaced;
+};
+
 int mrm_frame_table_init(void);
 void mrm_frame_table_exit(void);
 
@@ -43,5 +54,6 @@ size_t mrm_frame_table_bytes(void);
 long mrm_shared_frames(void);
 long mrm_zero_frames(void);
 void mrm_frame_table_show(struct seq_file *m);
+void mrm_frame_table_count(struct mrm_frame_table_count *count);
 
 #endif

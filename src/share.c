@@ -254,3 +254,21 @@ int mrm_share_set_force_salting(unsigned int mode)
 	mutex_unlock(&share_lock);
 	return err;
 }
+
+/**
+ * mrm_share_pause() - keep the scanner, and changes of salts, out
+ *
+ * Context: May sleep.  Until mrm_share_resume(), by the same task.
+ */
+void mrm_share_pause(void)
+{
+	mutex_lock(&share_lock);
+}
+
+/**
+ * mrm_share_resume() - let them go on
+ */
+void mrm_share_resume(void)
+{
+	mutex_unlock(&share_lock);
+}

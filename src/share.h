@@ -21,5 +21,7 @@ int mrm_share_set_enabled(struct mrm_vm *vm, bool share);
 int mrm_share_set_salt(struct mrm_vm *vm, const char *text);
 ssize_t mrm_share_show_salt(struct mrm_vm *vm, char *buf);
 int mrm_share_set_force_salting(unsigned int mode);
+void mrm_share_pause(void);
+void mrm_share_resume(void);
 
 #endif

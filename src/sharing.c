@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Counting what cannot be counted as it happens: which part of a VM's shared
- * frames is its own, and whether all counters are right.  A walk over the VM's
- * guest pages; what it found is remembered for a time that grows with what it
- * cost, so that reading a file in a loop does not hurt.
+ * frames is its own.  A walk over the VM's guest pages; what it found is
+ * remembered for a time that grows with what it cost, so that reading a file in
+ * a loop does not hurt.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "frame.h"
@@ -129,102 +128,4 @@ size_t mrm_sharing_host_overhead(void)
 		mrm_vm_put(vm);
 	}
 	return bytes;
-}
-
-/**
- * struct recount - what a walk over guest pages found
- * @private: private guest pages
- * @shared: shared guest pages
- * @zero: of those, zero pages
- * @wrong: things that must not be
- */
-struct recount {
-	long private, shared, zero, wrong;
-};
-
-static void recount_vm(struct mrm_vm *vm, struct recount *rc, struct xarray *names,
-		       struct seq_file *m)
-{
-	unsigned long index = 0;
-	struct page *frame;
-	void *entry;
-
-	xa_for_each(&vm->pages, index, entry) {
-		frame = mrm_guest_page_get(vm, index);
-		if (!frame)
-			continue;
-		if (!mrm_frame_is_shared(frame)) {
-			rc->private++;
-			if (mrm_frame_vm(frame) != vm || mrm_frame_guest_page(frame) != index) {
-				seq_printf(m, "vm %d page %#lx: frame has another owner\n",
-					   vm->pid, index);
-				rc->wrong++;
-			}
-		} else {
-			unsigned long n = xa_to_value(xa_load(names, page_to_pfn(frame)) ?:
-						      xa_mk_value(0));
-
-			rc->shared++;
-			rc->zero += mrm_frame_is_zero(frame);
-			if (mrm_frame_salt(frame) != vm->salt) {
-				seq_printf(m, "vm %d page %#lx: shared under another salt\n",
-					   vm->pid, index);
-				rc->wrong++;
-			}
-			if (xa_err(xa_store(names, page_to_pfn(frame), xa_mk_value(n + 1),
-					    GFP_KERNEL)))
-				rc->wrong++;
-		}
-		put_page(frame);
-		cond_resched();
-	}
-}
-
-static long differs(struct seq_file *m, const char *what, long counted, long is)
-{
-	if (counted == is)
-		return 0;
-	seq_printf(m, "%s: counter %ld, recount %ld\n", what, counted, is);
-	return 1;
-}
-
-/**
- * mrm_sharing_check() - recount every guest page of every VM (design.md, invariant 1)
- * @m: where complaints go
- *
- * Exact only while guests and scanner are still.
- *
- * Context: May sleep.
- * Return: how many things are wrong.
- */
-long mrm_sharing_check(struct seq_file *m)
-{
-	struct recount all = {};
-	unsigned long id = 0, pfn, frames = 0;
-	struct xarray names;
-	struct mrm_vm *vm;
-	void *n;
-
-	xa_init(&names);
-	while ((vm = mrm_vm_next(&id))) {
-		struct recount rc = {};
-		const struct mrm_counters *c = &vm->counters;
-
-		recount_vm(vm, &rc, &names, m);
-		rc.wrong += differs(m, "private", mrm_counter_read(c, MRM_PRIVATE), rc.private);
-		rc.wrong += differs(m, "shared", mrm_counter_read(c, MRM_SHARED), rc.shared);
-		rc.wrong += differs(m, "zero", mrm_counter_read(c, MRM_ZERO), rc.zero);
-		all.wrong += rc.wrong;
-		all.shared += rc.shared;
-		mrm_vm_put(vm);
-	}
-	xa_for_each(&names, pfn, n) {
-		frames++;
-		all.wrong += differs(m, "guest pages that name a frame",
-				     atomic_long_read(mrm_frame_refs(pfn_to_page(pfn))),
-				     xa_to_value(n));
-	}
-	all.wrong += differs(m, "shared frames", mrm_shared_frames(), frames);
-	xa_destroy(&names);
-	return all.wrong;
 }

@@ -5,7 +5,6 @@
 #include <linux/types.h>
 
 struct mrm_vm;
-struct seq_file;
 
 /**
  * struct mrm_sharing - what a VM's sharing saves, and what it costs us
@@ -23,6 +22,5 @@ struct mrm_sharing {
 
 void mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out);
 size_t mrm_sharing_host_overhead(void);
-long mrm_sharing_check(struct seq_file *m);
 
 #endif

@@ -9,7 +9,7 @@ kernel_source() {
 	6.1) debian bookworm ;;
 	6.12) debian trixie ;;
 	7.2) debian trixie-7.2 ;;
-	debug) debug_kernel ;;
+	debug | kcsan) debug_kernel "$1" ;;
 	esac
 }
 
@@ -18,12 +18,15 @@ kernel_source() {
 module_tree() {
 	local from headers
 	from=$(kernel_source "$1")
-	if [ "$1" = debug ]; then
+	case $1 in
+	debug | kcsan)
 		printf '%s %s\n' "$(debian trixie)" "$from/headers"
-	else
+		;;
+	*)
 		headers=$(echo "$from"/root/usr/src/linux-headers-*-amd64)
 		printf '%s %s\n' "$from" "${headers#"$from/root"}"
-	fi
+		;;
+	esac
 }
 
 make_kernel() {

@@ -28,11 +28,11 @@ need_root() {
 		die "must be run as root: it enters other Debian trees with chroot"
 }
 
-# The kernels there are.  "debug" is built from source, see kernel.sh.
+# The kernels there are.  "debug" and "kcsan" are built from source, see debug.sh.
 known_kernel() {
 	case $1 in
-	6.1 | 6.12 | 7.2 | debug) ;;
-	*) die "no such kernel: $1 (there are 6.1, 6.12, 7.2 and debug)" ;;
+	6.1 | 6.12 | 7.2 | debug | kcsan) ;;
+	*) die "no such kernel: $1 (there are 6.1, 6.12, 7.2, debug and kcsan)" ;;
 	esac
 }
 

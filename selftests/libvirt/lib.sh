@@ -34,11 +34,12 @@ say() {
 	printf '# %s\n' "$*"
 }
 
-# test_begin N - plan N points; load the module; start libvirt.
+# test_begin N - plan N points, or "?": as many as there will be; load the module;
+# start libvirt.
 test_begin() {
 	test_planned=$1
 	test_started=$SECONDS
-	echo "1..$1"
+	[ "$test_planned" = '?' ] || echo "1..$test_planned"
 	trap test_end EXIT
 	mkdir -p "$libvirt_test_dir"
 	module_load || bail "the module does not load"
@@ -95,7 +96,9 @@ test_end() {
 	rm -rf "$libvirt_test_dir"
 	say "$test_points points, $test_failures failed, $((SECONDS - test_started)) s," \
 		"$guest_retries starts repeated"
-	if [ "$status" = 0 ] && [ "$test_points" != "$test_planned" ]; then
+	if [ "$test_planned" = '?' ]; then
+		[ "$status" != 0 ] || echo "1..$test_points"
+	elif [ "$status" = 0 ] && [ "$test_points" != "$test_planned" ]; then
 		say "planned $test_planned points, had $test_points"
 		exit 1
 	fi
@@ -150,9 +153,9 @@ equal() {
 	return 1
 }
 
-# wait_until SECONDS COMMAND... - until COMMAND succeeds.
+# wait_until SECONDS COMMAND... - until COMMAND succeeds; on a debug kernel, longer.
 wait_until() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * patience))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if [ "$SECONDS" -ge "$end" ]; then
@@ -224,18 +227,24 @@ no_vms() {
 	[ -z "$(ls "$mrm/vm")" ]
 }
 
+accounted_for() {
+	equal "$(cat "$mrm_debug/check" "$mrm_debug/missed")" $'ok\nslots 0\ndiscards 0'
+}
+
 # consistent GUEST... - the module counts everything again.  All guests there are
-# must be named: they stand still meanwhile, and the scanner must be stopped.
+# must be named: they stand still meanwhile.  QEMU may have a request of theirs in
+# hand for a moment yet.
 consistent() {
-	local name result
+	local name wrong=0
 	for name; do
 		virsh -q suspend "$name" || return
 	done
-	result=$(cat "$mrm_debug/check" "$mrm_debug/missed")
+	wait_until 10 accounted_for || wrong=1
+	accounted_for || wrong=1
 	for name; do
 		virsh -q resume "$name" || return
 	done
-	equal "$result" $'ok\nslots 0\ndiscards 0'
+	return "$wrong"
 }
 
 # define NAME MEM_MIB [OPTION]... - guest_define, and forget it in the end.

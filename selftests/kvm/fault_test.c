@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation of the module fails in turn.  An operation is repeated with its
+ * first, second, ... allocation failing, until none is left to fail: it may fail,
+ * but cleanly; not one byte may be wrong, in the VM that it was done to or in its
+ * neighbour; the recount must be right; and the same operation must succeed
+ * afterwards.  Then a storm: each fifth allocation fails, whoever makes it.
+ *
+ * Needs a kernel with fault injection and its stack filter: the debug kernel.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "mrm.h"
+#include "tap.h"
+#include "vm_process.h"
+
+#define PAGES		512
+#define KEYS		16	/* different contents, of which one is zeroes */
+#define SOME		4	/* guest pages that faults are taken on */
+#define EVERY		32	/* failures up to which none is left out */
+#define SITES		32
+#define STORM_INTERVAL	5
+#define STORM_ROUNDS	24
+
+/* The VM that things are done to, and one with the same contents. */
+static struct vm_process vm, neighbour;
+
+/**
+ * enum before - what the VMs are like before an operation
+ * @NO_VM: there are none
+ * @NO_SLOTS: KVM does not know their RAM
+ * @EMPTY: nothing was ever written
+ * @FILLED: filled with few different contents
+ * @SHARED: and all of it is shared
+ * @CHANGING: and some pages are going to hold something else
+ * @HOLES: and some were discarded
+ */
+enum before {
+	NO_VM,
+	NO_SLOTS,
+	EMPTY,
+	FILLED,
+	SHARED,
+	CHANGING,
+	HOLES,
+};
+
+/**
+ * struct operation - something that allocates
+ * @name: what it is
+ * @before: what it starts from
+ * @in_vm: it, in the VM's process; or
+ * @here: it, in this process
+ * @scanner: the scanner's allocations fail, not those of who calls it
+ * @shared: guest pages that are shared after it, -1: who knows
+ */
+struct operation {
+	const char *name;
+	enum before before;
+	process_fn in_vm;
+	long (*here)(void);
+	bool scanner;
+	long shared;
+};
+
+/**
+ * struct outcome - of an operation during which an allocation may fail
+ * @result: 0 or a negative errno
+ * @fired: an allocation failed
+ * @site: in which function
+ */
+struct outcome {
+	long result;
+	bool fired;
+	char site[FAULT_SITE];
+};
+
+/* Shared with the VM. */
+static struct outcome *outcome;
+
+static long load(void)
+{
+	return mrm_load();
+}
+
+static long adopt(struct vm *v, void *unused)
+{
+	(void)unused;
+	return vm_set_ram_slots(v);
+}
+
+static long guest_writes(struct vm *v, void *unused)
+{
+	(void)unused;
+	return vm_guest(v, 0, &(struct guest_work){ .command = GUEST_FILL, .count = SOME });
+}
+
+static long guest_reads(struct vm *v, void *unused)
+{
+	(void)unused;
+	return vm_guest(v, 0, &(struct guest_work){ .command = GUEST_VERIFY, .count = SOME });
+}
+
+static long user_writes(struct vm *v, void *unused)
+{
+	(void)unused;
+	return vm_user(v, &(struct guest_work){ .command = GUEST_FILL, .count = SOME });
+}
+
+static long user_reads(struct vm *v, void *unused)
+{
+	(void)unused;
+	return vm_user(v, &(struct guest_work){ .command = GUEST_VERIFY, .count = SOME });
+}
+
+static long discard(struct vm *v, void *unused)
+{
+	(void)unused;
+	return vm_discard(v, 0, SOME);
+}
+
+static long scan(void)
+{
+	return mrm_full_pass() ? 0 : -ETIMEDOUT;
+}
+
+static long set_salt(void)
+{
+	return mrm_vm_set(vm.pid, "salt", "pepper");
+}
+
+static long share_nothing(void)
+{
+	return mrm_vm_set(vm.pid, "share", "0");
+}
+
+static long keep_apart(void)
+{
+	return mrm_set("share_force_salting", "2");
+}
+
+static void read_all_files(const char *path)
+{
+	char file[512], text[4096];
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	while (dir && (entry = readdir(dir))) {
+		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+		if (entry->d_type == DT_REG)
+			file_read(file, text, sizeof(text));
+		else if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			read_all_files(file);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* A number that takes memory to find out is right, or not told. */
+static long read_files(void)
+{
+	long within = mrm_vm_get(vm.pid, "saved_within_pages");
+	long left_alone = mrm_vm_get(vm.pid, "not_adopted_bytes");
+
+	read_all_files(MRM_SYSFS);
+	read_all_files(MRM_DEBUGFS);
+	if ((within >= 0 && within != PAGES - KEYS) ||
+	    (left_alone >= 0 && left_alone != GUEST_CONTROL)) {
+		tap_note("saved_within_pages %ld, not_adopted_bytes %ld", within, left_alone);
+		return -EUCLEAN;
+	}
+	return within < 0 ? within : left_alone < 0 ? left_alone : 0;
+}
+
+static const struct operation operations[] = {
+	{ "loading the module", NO_VM, .here = load, .shared = -1 },
+	{ "adoption", NO_SLOTS, .in_vm = adopt },
+	{ "first write by the guest", EMPTY, .in_vm = guest_writes },
+	{ "first write by user space", EMPTY, .in_vm = user_writes },
+	{ "scanning", FILLED, .here = scan, .scanner = true, .shared = 2 * PAGES },
+	{ "scanning once more", SHARED, .here = scan, .scanner = true, .shared = 2 * PAGES },
+	{ "first read by the guest", HOLES, .in_vm = guest_reads, .shared = 2 * PAGES },
+	{ "first read by user space", HOLES, .in_vm = user_reads, .shared = 2 * PAGES },
+	{ "breaking by the guest", CHANGING, .in_vm = guest_writes, .shared = 2 * PAGES - SOME },
+	{ "breaking by user space", CHANGING, .in_vm = user_writes, .shared = 2 * PAGES - SOME },
+	{ "discarding", SHARED, .in_vm = discard, .shared = 2 * PAGES - SOME },
+	{ "a new salt", SHARED, .here = set_salt, .shared = PAGES },
+	{ "sharing switched off", SHARED, .here = share_nothing, .shared = PAGES },
+	{ "VMs kept apart", SHARED, .here = keep_apart, .shared = 0 },
+	{ "reading all files", SHARED, .here = read_files, .shared = 2 * PAGES },
+};
+
+static struct {
+	char name[FAULT_SITE];
+	unsigned long failed;
+} sites[SITES];
+
+static void count_site(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < SITES - 1 && *sites[i].name && strcmp(sites[i].name, name); i++)
+		;
+	snprintf(sites[i].name, FAULT_SITE, "%s", name);
+	sites[i].failed++;
+}
+
+static bool recount_is_right(void)
+{
+	char text[4096];
+
+	if (mrm_debug_read("check", text, sizeof(text)) >= 0 && !strcmp(text, "ok\n"))
+		return true;
+	tap_note("recount: %s", text);
+	return false;
+}
+
+static void start(struct vm_process *p, enum before before, uint32_t first_key)
+{
+	size_t i;
+
+	process_start(p, &(struct vm_config){ .pages = PAGES, .no_slots = before == NO_SLOTS });
+	if (before < FILLED)
+		return;
+	for (i = 0; i < PAGES; i++)
+		p->states[i] = first_key + i % KEYS;
+	if (process_guest(p, GUEST_FILL, 0, PAGES))
+		tap_bail("the guest cannot fill its memory");
+}
+
+static void prepare(enum before before)
+{
+	size_t i;
+
+	if (before == NO_VM) {
+		if (!mrm_unload_wait(MRM_LONG))
+			tap_bail("the module does not unload");
+		return;
+	}
+	/* They share with each other. */
+	mrm_set("share_force_salting", "1");
+	start(&vm, before, 0);
+	start(&neighbour, before, 0);
+	if (before >= SHARED && (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
+		tap_bail("not all is shared");
+	for (i = 0; i < SOME; i++) {
+		if (before == CHANGING)
+			vm.states[i] = 1000 + i;
+	}
+	if (before == HOLES)
+		process_discard(&vm, 0, SOME);
+}
+
+static void clean_up(enum before before)
+{
+	if (before == NO_VM)
+		return;
+	process_kill(&vm);
+	process_kill(&neighbour);
+	mrm_wait("vms", 0, 0, MRM_LONG);
+}
+
+/**
+ * struct armed - an operation for the VM's process
+ * @fn: what to do
+ * @n: which allocation is to fail
+ */
+struct armed {
+	process_fn fn;
+	unsigned int n;
+};
+
+static long run_armed(struct vm *v, void *arg)
+{
+	const struct armed *a = arg;
+
+	fault_arm(getpid(), a->n);
+	outcome->result = a->fn(v, NULL);
+	outcome->fired = fault_fired(getpid(), outcome->site);
+	return 0;
+}
+
+static void run(const struct operation *op, unsigned int n)
+{
+	pid_t tid = op->scanner ? fault_thread("mrm_share") : getpid();
+
+	if (op->in_vm) {
+		process_call(&vm, run_armed, &(struct armed){ op->in_vm, n }, sizeof(struct armed));
+		return;
+	}
+	fault_arm(tid, n);
+	outcome->result = op->here();
+	outcome->fired = fault_fired(tid, outcome->site);
+}
+
+static long run_again(const struct operation *op)
+{
+	return op->in_vm ? process_call(&vm, op->in_vm, NULL, 0) : op->here();
+}
+
+/* An error that says what was wrong: no memory, as KVM_RUN calls it, too. */
+static bool is_clean(long result)
+{
+	return !result || result == -ENOMEM || result == -EFAULT;
+}
+
+/* After the n-th allocation failed: is all as it must be? */
+static bool survived(const struct operation *op)
+{
+	char text[MRM_TEXT];
+	long err;
+
+	if (!is_clean(outcome->result)) {
+		tap_note("it returned %ld", outcome->result);
+		return false;
+	}
+	if (op->before == NO_VM) {
+		if (outcome->result && (mrm_loaded() || !access(MRM_DEBUGFS, F_OK))) {
+			tap_note("not loaded, but there are files");
+			return false;
+		}
+		err = outcome->result ? op->here() : 0;
+		if (err)
+			tap_note("then it does not load (%ld)", err);
+		return !err;
+	}
+	/* What the operation is not about holds what it did. */
+	if (!process_verify(&neighbour) ||
+	    (op->before != NO_SLOTS &&
+	     process_guest(&vm, GUEST_VERIFY, SOME, PAGES - SOME)))
+		return false;
+	if (!recount_is_right())
+		return false;
+	err = run_again(op);
+	if (err) {
+		tap_note("tried again, it returned %ld", err);
+		return false;
+	}
+	if (op->before == NO_SLOTS && strcmp(mrm_vm_range(vm.pid, vm.ram, text), "512 adopted")) {
+		tap_note("tried again, its RAM is: %s", text);
+		return false;
+	}
+	if (!process_verify(&vm) || !process_verify(&neighbour) || !recount_is_right())
+		return false;
+	if (op->shared > 0 && mrm_get("shared_pages") != op->shared) {
+		tap_note("%ld pages are shared, not %ld", mrm_get("shared_pages"), op->shared);
+		return false;
+	}
+	return true;
+}
+
+static void fail_in_turn(const struct operation *op)
+{
+	unsigned int n, failed = 0;
+	bool right = true;
+
+	if (op->before == NO_VM)
+		fault_any_module();
+	else
+		fault_our_module();
+	/* What allocates a thousand times at one place is sampled. */
+	for (n = 1; right; n += n < EVERY ? 1 : 1 + n / 8) {
+		prepare(op->before);
+		run(op, n);
+		if (!outcome->fired) {
+			clean_up(op->before);
+			break;
+		}
+		failed++;
+		count_site(outcome->site);
+		right = survived(op);
+		if (!right)
+			tap_note("allocation %u, in %s", n, outcome->site);
+		clean_up(op->before);
+	}
+	tap_ok(right, "%s: %u allocations failed in turn, nothing is lost", op->name, failed);
+}
+
+/* Changes and checks, and discards, whatever fails. */
+static long churn(struct vm *v, void *arg)
+{
+	uint64_t seed = *(uint64_t *)arg;
+	long failed = 0, err;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		struct guest_work work = {
+			.command = GUEST_CHURN, .keys = KEYS, .count = 64, .pages = PAGES,
+			.seed = pattern_mix(seed + i),
+		};
+
+		/* A vCPU that was not served goes on where it was. */
+		do {
+			err = vm_guest(v, 0, &work);
+			failed += err < 0;
+		} while (err == -EFAULT || err == -ENOMEM);
+		if (err)
+			return err;
+		if (vm_user(v, &work))
+			return 1;
+		if (vm_discard(v, pattern_random(&work.seed, PAGES - SOME), SOME))
+			return -errno;
+	}
+	return -1000 - failed;
+}
+
+static void test_storm(void)
+{
+	unsigned long failed;
+	long not_served = 0, result;
+	uint64_t seed;
+	int i;
+
+	prepare(SHARED);
+	fault_our_module();
+	fault_storm(STORM_INTERVAL);
+	for (i = 0; i < STORM_ROUNDS; i++) {
+		seed = i;
+		result = process_call(&vm, churn, &seed, sizeof(seed));
+		if (result > -1000) {
+			tap_note("round %d: %ld", i, result);
+			break;
+		}
+		not_served -= result + 1000;
+		mrm_full_pass();
+		mrm_vm_set(vm.pid, "salt", i & 1 ? "pepper" : "salt");
+		mrm_vm_set(neighbour.pid, "share", i & 2 ? "1" : "0");
+		read_all_files(MRM_SYSFS);
+	}
+	failed = fault_storm_end();
+	tap_ok(i == STORM_ROUNDS && failed > STORM_ROUNDS,
+	       "storm: %lu allocations failed, a vCPU was not served %ld times", failed,
+	       not_served);
+	tap_ok(process_verify(&vm) && process_verify(&neighbour), "storm: every byte is right");
+	mrm_check("after the storm");
+	clean_up(SHARED);
+}
+
+int main(void)
+{
+	unsigned int i;
+
+	if (!fault_begin()) {
+		tap_skip("the kernel has no fault injection", "every allocation fails in turn");
+		return tap_done();
+	}
+	mrm_begin();
+	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (outcome == MAP_FAILED)
+		tap_bail("no memory");
+	for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		fail_in_turn(&operations[i]);
+		/* The module is another one. */
+		if (operations[i].before == NO_VM)
+			mrm_tune();
+	}
+	test_storm();
+	for (i = 0; i < SITES && *sites[i].name; i++)
+		tap_note("%s: %lu", sites[i].name, sites[i].failed);
+	mrm_nothing_left("in the end");
+	return tap_done();
+}
