@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
 #
-# What the kernel says when it, or our module, is broken: an extended regular
-# expression.  Sourced by scripts/host for the console, and by selftests/run, in the
-# host, for the log between tests.
+# What the kernel says when it, or our module, is broken.  Sourced by scripts/host for
+# the console, and by selftests/run, in the host, for the log between tests.
 
 complaint='\<BUG\>|Oops|\<WARNING\>|KASAN|DEBUG_LOCKS|unable to handle|\<int3\>|Kernel panic'
 complaint+='|INFO: task .* blocked|possible (recursive|circular)|rcu.*stall|kmemleak: [0-9]+ new'
+
+# complaints FILE - print the lines of a log that complain.  The kernel has data races
+# of its own; those count that have a function of ours on one side.
+complaints() {
+	grep -E "$complaint" "$1" | grep -v 'BUG: KCSAN: [^[]*$' | grep .
+}
