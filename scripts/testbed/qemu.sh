@@ -24,7 +24,7 @@ emulator=(qemu-system-x86_64 -name kvm-mrm -nodefaults -no-user-config -display 
 	-append "$arguments" -serial "file:$console"
 	-device virtio-rng-pci -device virtio-serial-pci)
 
-# shellcheck source=testbed/accelerator.sh
+# shellcheck source=accelerator.sh
 . "$testbed/accelerator.sh"
 emulator+=("${accelerator[@]}")
 
