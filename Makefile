@@ -59,6 +59,9 @@ soak:				## guests come and go on the debug kernel for MINUTES=10
 	@scripts/host --kernel debug --budget $$(($(MINUTES) * 60 + 5400)) -- \
 		env MRM_SOAK_MINUTES=$(MINUTES) selftests/run --soak
 
+test-ept:			## the tests that drive /dev/kvm, on Intel's EPT in Bochs
+	@scripts/test ept
+
 bench-share:			## the same guests under KSM and under us, in one run
 	@scripts/host --budget 1800 -- selftests/bench/bench-share
 
@@ -76,4 +79,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove demo test test-all test-guests soak bench-share style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove demo test test-all test-guests soak test-ept bench-share style check-host clean help
