@@ -121,6 +121,27 @@ static void look_at_kvm(struct examination *x)
 		     "KVM is not loaded");
 }
 
+/*
+ * Is the module in a file signed?  The kernel's sign-file puts a mark at the end,
+ * before the file is compressed.
+ */
+static bool is_signed(const char *path)
+{
+	static const char mark[] = "~Module signature appended~\n";
+	char end[sizeof(mark)] = "";
+	FILE *f;
+
+	setenv("MRM_MODULE", path, 1);
+	f = popen("case $MRM_MODULE in *.xz) c=xz ;; *.zst) c=zstd ;; *.gz) c=gzip ;; esac; "
+		  "${c:-cat} ${c:+-dcq} <\"$MRM_MODULE\" 2>/dev/null | tail -c 28",
+		  "r");
+	if (!f)
+		return false;
+	end[fread(end, 1, sizeof(end) - 1, f)] = '\0';
+	pclose(f);
+	return !strcmp(end, mark);
+}
+
 static bool takes_signed_modules_only(const struct examination *x)
 {
 	char line[LINE];
@@ -144,9 +165,55 @@ static void look_at_symbols(struct examination *x)
 		     "KVM has no function kvm_set_memory_region: no guest could be adopted");
 }
 
+/* A byte after four of attributes. */
+static bool secure_boot(const struct examination *x)
+{
+	char path[LINE], value[5] = "";
+	FILE *f;
+
+	host_path(x, "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+		  path, sizeof(path));
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (fread(value, 1, sizeof(value), f) < sizeof(value))
+		value[4] = 0;
+	fclose(f);
+	return value[4] == 1;
+}
+
+/* The file of the module, as modules.dep names it: "updates/kvm_mrm.ko.xz: ..." */
+static bool find_module(const struct examination *x, const char *release, char path[LINE])
+{
+	char line[LINE], file[LINE];
+
+	snprintf(file, sizeof(file), "/lib/modules/%s/modules.dep", release);
+	if (!find_line(x, file, "/kvm_mrm.ko", line))
+		return false;
+	line[strcspn(line, ":")] = '\0';
+	snprintf(file, sizeof(file), "/lib/modules/%.100s/%.300s", release, line);
+	host_path(x, file, path, LINE);
+	return true;
+}
+
+static void look_at_signature(struct examination *x, const char *module)
+{
+	const char *why = secure_boot(x) ? " (Secure Boot is on)" : "";
+
+	if (is_signed(module))
+		tell(x, PROBLEM,
+		     "modprobe kvm_mrm; if its key is rejected, see Secure Boot in install.md",
+		     "kvm_mrm is not loaded, and the kernel takes modules signed with a key it "
+		     "knows only%s",
+		     why);
+	else
+		tell(x, PROBLEM, "see Secure Boot in Documentation/install.md",
+		     "kvm_mrm is not signed, and the kernel takes signed modules only%s", why);
+}
+
 static bool look_at_module(struct examination *x)
 {
-	char line[LINE], modules[LINE];
+	char module[LINE];
 	struct utsname kernel;
 
 	if (there(x, MRM_SYSFS)) {
@@ -155,14 +222,12 @@ static bool look_at_module(struct examination *x)
 	}
 	look_at_symbols(x);
 	uname(&kernel);
-	snprintf(modules, sizeof(modules), "/lib/modules/%s/modules.dep", kernel.release);
-	if (!find_line(x, modules, "/kvm_mrm.ko", line))
-		tell(x, PROBLEM, "see Documentation/install.md: make install, or make dkms",
+	if (!find_module(x, kernel.release, module))
+		tell(x, PROBLEM,
+		     "DKMS needs linux-headers-$(uname -r); else see Documentation/install.md",
 		     "kvm_mrm is not installed for the running kernel, %s", kernel.release);
 	else if (takes_signed_modules_only(x))
-		tell(x, PROBLEM,
-		     "see Secure Boot in Documentation/install.md, then modprobe kvm_mrm",
-		     "kvm_mrm is not loaded, and the kernel takes signed modules only");
+		look_at_signature(x, module);
 	else
 		tell(x, PROBLEM, "modprobe kvm_mrm, before the guests are started",
 		     "kvm_mrm is not loaded");

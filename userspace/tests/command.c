@@ -257,14 +257,27 @@ static void test_doctor(void)
 	tap_has(output, "modprobe kvm_intel or kvm_amd", "and what to do");
 	tap_has(output, "kvm_mrm is not installed", "a module that is not installed");
 	tap_has(output, "no function do_madvise", "a kernel that lacks a function");
-	run(HOST "mkdir -p $H/sys/module/kvm $H/lib/modules/$(uname -r); "
+	run(HOST "mkdir -p $H/sys/module/kvm $H/lib/modules/$(uname -r)/updates; "
 		 "echo updates/kvm_mrm.ko: >$H/lib/modules/$(uname -r)/modules.dep; "
 		 "printf '0 T do_madvise\n0 t kvm_set_memory_region\t[kvm]\n' >$H/proc/kallsyms");
 	expect(1, "kvm_mrm is not loaded\n", DOCTOR);
 	tap_has(output, "1 problems, 0 hints", "nothing else");
 	run(HOST "mkdir -p $H/sys/module/module/parameters; "
 		 "echo Y >$H/sys/module/module/parameters/sig_enforce");
-	expect(1, "takes signed modules only", DOCTOR);
+	run(HOST "echo unsigned >$H/lib/modules/$(uname -r)/updates/kvm_mrm.ko");
+	expect(1, "kvm_mrm is not signed, and the kernel takes signed modules only\n", DOCTOR);
+	/* Through a compressor, and with Secure Boot's variable as the firmware has it. */
+	run(HOST "cd $H/lib/modules/$(uname -r); sed -i s/.ko:/.ko.xz:/ modules.dep; "
+		 "printf 'code~Module signature appended~\\n' | xz >updates/kvm_mrm.ko.xz; "
+		 "mkdir -p $H/sys/firmware/efi/efivars; printf '\\006\\0\\0\\0\\001' "
+		 ">$H/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
+	expect(1, "modules signed with a key it knows only (Secure Boot is on)\n", DOCTOR);
+	run(HOST "echo N >$H/sys/module/module/parameters/sig_enforce; "
+		 "mkdir -p $H/sys/kernel/security; "
+		 "echo 'none [integrity] confidentiality' >$H/sys/kernel/security/lockdown");
+	expect(1, "modules signed with a key it knows only", DOCTOR);
+	run(HOST "echo '[none] integrity confidentiality' >$H/sys/kernel/security/lockdown");
+	expect(1, "kvm_mrm is not loaded\n", DOCTOR);
 	run(HOST "ln -s ${T#--sysfs=} $H/sys/kernel/mrm");
 	expect(0, "kvm_mrm is loaded", DOCTOR);
 	tap_has(output, "VMs that are adopted: 2 of 2", "VMs are counted");
