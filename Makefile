@@ -8,9 +8,9 @@ PREFIX ?= /usr/local
 
 # Of the kernel whose headers KDIR has.
 release = $(shell $(MAKE) -s -C $(KDIR) kernelrelease)
-dkms_version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
-dkms_module := kvm-mrm/$(dkms_version)
-dkms_source := /usr/src/kvm-mrm-$(dkms_version)
+version := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+dkms_module := kvm-mrm/$(version)
+dkms_source := /usr/src/kvm-mrm-$(version)
 
 all: module
 
@@ -34,8 +34,9 @@ uninstall:			## remove what install put there (the same DESTDIR, PREFIX, KDIR)
 
 dkms:				## give the module's source to DKMS, which builds it for each kernel
 	@command -v dkms >/dev/null || { echo "dkms is not installed: apt install dkms" >&2; exit 1; }
-	install -d $(dkms_source)
-	cp -r Kbuild dkms.conf include src LICENSE $(dkms_source)/
+	install -D -m 644 debian/changelog $(dkms_source)/debian/changelog
+	cp -r Kbuild include src LICENSE $(dkms_source)/
+	sed 's/#MODULE_VERSION#/$(version)/' dkms.conf >$(dkms_source)/dkms.conf
 	dkms install $(dkms_module)
 
 dkms-remove:			## take it away again, from all kernels

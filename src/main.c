@@ -79,5 +79,6 @@ module_exit(mrm_exit);
 
 MODULE_DESCRIPTION("Memory resource management for KVM");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(MRM_VERSION);
 /* By symbol, too (kvm_get_kvm): kvm.ko cannot go while we have probes in it. */
 MODULE_SOFTDEP("pre: kvm");
