@@ -43,6 +43,9 @@ dkms-remove:			## take it away again, from all kernels
 	dkms remove $(dkms_module) --all
 	rm -rf $(dkms_source)
 
+deb:				## build the Debian packages into build/deb, and run lintian
+	@scripts/deb
+
 demo:				## watch four libvirt guests share memory on the test host (5 minutes)
 	@scripts/host --mem 4G --budget 600 -- scripts/demo
 
@@ -80,4 +83,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove demo test test-all test-guests soak test-ept bench-share style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept bench-share style check-host clean help

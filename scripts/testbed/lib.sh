@@ -108,3 +108,5 @@ artifact() {
 . "$testbed/debug.sh"
 # shellcheck source=style.sh
 . "$testbed/style.sh"
+# shellcheck source=packaging.sh
+. "$testbed/packaging.sh"
