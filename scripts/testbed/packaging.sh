@@ -36,7 +36,7 @@ packaging() {
 }
 
 # What apt will want for our packages is downloaded, but not installed: the
-# system has no network.
+# system has no network.  With what those recommend, as apt does there.
 needed_packages=(dkms libjson-c5 libncursesw6)
 
 make_system() {
@@ -44,7 +44,7 @@ make_system() {
 	mkdir "$1"
 	bootstrap system "$suite" "$root" --skip=cleanup/apt \
 		"--customize-hook=chroot \"\$1\" apt-get -q -y --download-only install \
-			${needed_packages[*]}"
+			-o APT::Install-Recommends=1 ${needed_packages[*]}"
 	cp "$root"/boot/vmlinuz-* "$1/vmlinuz"
 	cp "$root"/boot/initrd.img-* "$1/initrd"
 	"$testbed/enter" "$packaging" --ro "$root" --rw "$1" -- \
