@@ -22,7 +22,7 @@ module:				## build kvm_mrm.ko for the running kernel (KDIR=... for another)
 user:				## build mrmctl
 	$(MAKE) -C userspace
 
-install: module user		## install module, mrmctl, man page and completion (DESTDIR, PREFIX)
+install: module user		## install module, mrmctl, man pages and completion (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 	$(MAKE) -C userspace install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(if $(DESTDIR),,depmod -a)
@@ -66,6 +66,9 @@ soak:				## guests come and go on the debug kernel for MINUTES=10
 test-ept:			## the tests that drive /dev/kvm, on Intel's EPT in Bochs
 	@scripts/test ept
 
+test-package:			## install, boot and remove the Debian packages on Debian 13 and 12
+	@scripts/test-package
+
 bench-share:			## the same guests under KSM and under us, in one run
 	@scripts/host --budget 1800 -- selftests/bench/bench-share
 
@@ -83,4 +86,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept bench-share style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share style check-host clean help
