@@ -515,3 +515,27 @@ bool mrm_nothing_left(const char *when)
 			tap_note("%s is %ld", files[i], value[i]);
 	return gone && zero;
 }
+
+/**
+ * mrm_reload() - nothing is left, and the module can go and come back; a result
+ * @when: what has just happened
+ *
+ * Tunables are as tests want them again.
+ *
+ * Return: true if so.
+ */
+bool mrm_reload(const char *when)
+{
+	bool gone;
+	int err;
+
+	if (!mrm_nothing_left(when))
+		return false;
+	gone = mrm_unload_wait(MRM_LONG) && !mrm_loaded();
+	err = mrm_load();
+	tap_ok(gone && !err, "the module is unloaded and loaded again (%s)", when);
+	if (err)
+		tap_bail("the module does not load again: %s", strerror(-err));
+	mrm_tune();
+	return gone;
+}

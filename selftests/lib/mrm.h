@@ -45,5 +45,6 @@ void mrm_tune(void);
 bool mrm_full_pass(void);
 bool mrm_check(const char *when);
 bool mrm_nothing_left(const char *when);
+bool mrm_reload(const char *when);
 
 #endif
