@@ -121,6 +121,51 @@ static void test_fork(void)
 	end("after forks");
 }
 
+/* Forks; the child has all that its parent had, and stays. */
+static long leave_child(struct vm *v, void *arg)
+{
+	pid_t pid;
+
+	(void)v;
+	(void)arg;
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		for (;;)
+			pause();
+	return pid;
+}
+
+/* The child holds the struct kvm, and with MADV_DOFORK the mapping, too. */
+static void test_outlived(bool mapping)
+{
+	const char *what = mapping ? "with the mapping" : "without the mapping";
+	bool holds;
+	long child;
+	size_t i;
+
+	start();
+	holds = mapping && !process_call(&vm, let_fork, NULL, 0);
+	child = process_call(&vm, leave_child, NULL, 0);
+	tap_ok(child > 0, "a VM forks a child that stays, %s", what);
+	tap_equal(process_discard(&vm, 100, 1000), 0, "the parent discards");
+	tap_equal(mrm_get("resident_pages"), PAGES - 1000, "which gives its frames back");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = i % 2 ? 1 + i % 64 : 1 << 20 | i;
+	tap_equal(process_guest(&vm, GUEST_FILL, 0, PAGES), 0, "it writes");
+	unharmed("with a child");
+	process_kill(&vm);
+	tap_ok(mrm_wait("vms", holds, holds, MRM_LONG), "killed, it is gone%s",
+	       holds ? " but for the child's part" : "");
+	tap_equal(mrm_get("resident_pages"), 0, "and so are all its frames");
+	if (holds)
+		tap_ok(mrm_full_pass() && mrm_unload() != 0, "the module cannot be unloaded yet");
+	else
+		mrm_reload("while the child holds what was a VM");
+	kill(child, SIGKILL);
+	mrm_reload("after the child has ended, too");
+}
+
 struct remap {
 	size_t old_bytes, new_bytes;
 	int flags;
@@ -378,6 +423,8 @@ int main(void)
 {
 	mrm_begin();
 	test_fork();
+	test_outlived(false);
+	test_outlived(true);
 	test_remap();
 	test_protect();
 	test_lock();
