@@ -28,14 +28,14 @@ static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags)
 /**
  * mrm_frame_alloc() - a private frame
  * @vm: whose memory cgroup is charged, whichever thread touches the page
- * @zeroed: fill it with zeroes; a caller that passes false overwrites all of it
+ * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY
  *
  * Context: May sleep and reclaim; the caller holds none of our spinlocks.
  * Return: the frame, locked, with one reference; NULL when there is no memory.
  */
-struct page *mrm_frame_alloc(struct mrm_vm *vm, bool zeroed)
+struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 {
-	struct page *frame = alloc_charged(vm, zeroed ? __GFP_ZERO : 0);
+	struct page *frame = alloc_charged(vm, flags);
 
 	if (!frame)
 		return NULL;
@@ -62,6 +62,7 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
  * @salt: only VMs of this salt may name it
  * @hash: of the contents it is going to have
  * @zero: it is a zero frame, and comes zeroed
+ * @flags: 0, or MRM_SPARE if it can be done without
  *
  * A fresh frame and not a guest's own, so that a guest cannot choose which
  * machine page it will share (Flip Feng Shui, Razavi et al. 2016).  It is
@@ -70,10 +71,9 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
  * Context: May sleep.
  * Return: the frame with one reference and a count of one, or NULL.
  */
-struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero)
+struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags)
 {
-	/* Sharing can wait; it must not have anybody killed for memory. */
-	struct page *frame = alloc_charged(vm, zero ? __GFP_ZERO : __GFP_NORETRY | __GFP_NOWARN);
+	struct page *frame = alloc_charged(vm, flags | (zero ? __GFP_ZERO : 0));
 
 	if (!frame)
 		return NULL;

@@ -36,6 +36,13 @@ struct mrm_vm;
 #define MRM_FRAME_ZERO		2UL
 #define MRM_FRAME_SALT_SHIFT	2
 
+/*
+ * A guest at its limit that touches a page may be killed for it.  Nobody may be
+ * for what the scanner would like to have, or an administrator asks for.
+ */
+#define MRM_SPARE		(__GFP_NORETRY | __GFP_NOWARN)
+#define MRM_KILL_NOBODY		(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 static inline struct page *mrm_frame_next(const struct page *frame)
 {
 	return (struct page *)frame->lru.next;
@@ -109,8 +116,8 @@ static inline void mrm_frame_unlock(struct page *frame)
 	folio_unlock(page_folio(frame));
 }
 
-struct page *mrm_frame_alloc(struct mrm_vm *vm, bool zeroed);
-struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero);
+struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags);
+struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags);
 void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);
 void mrm_frame_free(struct page *frame);
 

@@ -179,8 +179,8 @@ struct page *mrm_shared_get(u64 hash, u64 salt, bool zero)
  * @vm: the VM that is going to name it first
  * @hash: of the contents
  * @salt: of the VMs that may name it
- * @zero: a zero frame
- * @contents: frame to copy from; ignored for a zero frame
+ * @contents: frame to copy from; NULL for a zero frame
+ * @flags: as mrm_frame_alloc_shared()
  *
  * Whether the copy is what @contents holds is for the caller to verify once
  * @contents can no longer be written to.
@@ -188,13 +188,14 @@ struct page *mrm_shared_get(u64 hash, u64 salt, bool zero)
  * Context: May sleep.
  * Return: the frame, named once on the caller's behalf; NULL without memory.
  */
-struct page *mrm_shared_create(struct mrm_vm *vm, u64 hash, u64 salt, bool zero,
-			       struct page *contents)
+struct page *mrm_shared_create(struct mrm_vm *vm, u64 hash, u64 salt, struct page *contents,
+			       gfp_t flags)
 {
 	struct stripe *s = stripe_of(hash);
 	struct page *frame, *found = NULL;
+	bool zero = !contents;
 
-	frame = mrm_frame_alloc_shared(vm, salt, hash, zero);
+	frame = mrm_frame_alloc_shared(vm, salt, hash, zero, flags);
 	if (!frame)
 		return NULL;
 	if (!zero)
@@ -222,16 +223,17 @@ struct page *mrm_shared_create(struct mrm_vm *vm, u64 hash, u64 salt, bool zero,
  * mrm_shared_zero() - the zero frame of a salt, named once more
  * @vm: the VM that is going to name it
  * @salt: the salt
+ * @flags: as mrm_frame_alloc_shared()
  *
  * Context: May sleep.
  * Return: as mrm_shared_create().
  */
-struct page *mrm_shared_zero(struct mrm_vm *vm, u64 salt)
+struct page *mrm_shared_zero(struct mrm_vm *vm, u64 salt, gfp_t flags)
 {
 	u64 hash = mrm_frame_zero_hash(salt);
 
 	return mrm_shared_get(hash, salt, true) ?:
-	       mrm_shared_create(vm, hash, salt, true, NULL);
+	       mrm_shared_create(vm, hash, salt, NULL, flags);
 }
 
 /**

@@ -40,9 +40,9 @@ void mrm_hint_insert(struct page *frame, u64 hash);
 void mrm_hint_remove(struct page *frame);
 
 struct page *mrm_shared_get(u64 hash, u64 salt, bool zero);
-struct page *mrm_shared_create(struct mrm_vm *vm, u64 hash, u64 salt, bool zero,
-			       struct page *contents);
-struct page *mrm_shared_zero(struct mrm_vm *vm, u64 salt);
+struct page *mrm_shared_create(struct mrm_vm *vm, u64 hash, u64 salt, struct page *contents,
+			       gfp_t flags);
+struct page *mrm_shared_zero(struct mrm_vm *vm, u64 salt, gfp_t flags);
 void mrm_shared_put(struct page *frame);
 
 struct page *mrm_hint_get(u64 hash, u64 salt, struct page *not_this, struct mrm_vm **vm,

@@ -70,7 +70,7 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	if (!IS_ERR(frame) && write && mrm_frame_is_shared(frame)) {
 		shared = frame;
 		mrm_frame_unlock(shared);
-		frame = mrm_guest_page_break(vm, vmf->pgoff, shared);
+		frame = mrm_guest_page_break(vm, vmf->pgoff, shared, 0);
 		put_page(shared);
 	}
 	if (!IS_ERR(frame) && PageHWPoison(frame)) {
@@ -103,7 +103,7 @@ static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
 	if (foreign(vmf))
 		return VM_FAULT_SIGBUS;
 	if (mrm_frame_is_shared(frame)) {
-		frame = mrm_guest_page_break(vm, vmf->pgoff, frame);
+		frame = mrm_guest_page_break(vm, vmf->pgoff, frame, 0);
 		if (IS_ERR(frame))
 			return fault_error(frame);
 		mrm_frame_unlock(frame);

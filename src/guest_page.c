@@ -238,7 +238,7 @@ static void discard_new(struct page *frame)
  */
 struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index)
 {
-	struct page *frame = mrm_frame_alloc(vm, true);
+	struct page *frame = mrm_frame_alloc(vm, __GFP_ZERO);
 	int err;
 
 	if (!frame)
@@ -265,7 +265,7 @@ struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index)
  */
 struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index)
 {
-	struct page *zero = mrm_shared_zero(vm, READ_ONCE(vm->salt));
+	struct page *zero = mrm_shared_zero(vm, READ_ONCE(vm->salt), 0);
 	int err;
 
 	if (!zero)
@@ -291,6 +291,7 @@ struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index
  * @vm: the VM
  * @index: the guest page
  * @shared: the shared frame it was seen to have, with a reference, not locked
+ * @flags: 0, or MRM_KILL_NOBODY
  *
  * The contents of a shared frame never change, so they are copied before any
  * lock is taken.
@@ -300,7 +301,8 @@ struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index
  * the guest page no longer has @shared, ERR_PTR(-ENOMEM), ERR_PTR(-EINTR),
  * ERR_PTR(-EHWPOISON).
  */
-struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared)
+struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared,
+				  gfp_t flags)
 {
 	bool zero = mrm_frame_is_zero(shared);
 	struct page *frame;
@@ -308,7 +310,7 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 
 	if (PageHWPoison(shared))
 		return ERR_PTR(-EHWPOISON);
-	frame = mrm_frame_alloc(vm, zero);
+	frame = mrm_frame_alloc(vm, flags | (zero ? __GFP_ZERO : 0));
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
 	if (!zero)
@@ -459,7 +461,7 @@ int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index)
 			err = -EAGAIN;
 		}
 	} else if (mrm_frame_is_shared(shared)) {
-		frame = mrm_guest_page_break(vm, index, shared);
+		frame = mrm_guest_page_break(vm, index, shared, MRM_KILL_NOBODY);
 		if (IS_ERR(frame)) {
 			err = PTR_ERR(frame);
 		} else {

@@ -52,7 +52,8 @@ struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_lock(struct mrm_vm *vm, unsigned long index, bool killable);
 struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index);
-struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared);
+struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared,
+				  gfp_t flags);
 unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
 					 unsigned int pages, struct page **frames);
 void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n);

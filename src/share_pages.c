@@ -55,7 +55,7 @@ static struct page *find_hint(struct mrm_vm *vm, struct page *frame, u64 hash)
 	if (!hint->frame)
 		return NULL;
 	if (READ_ONCE(hint->vm->cow) && READ_ONCE(hint->vm->share))
-		shared = mrm_shared_create(vm, hash, vm->salt, false, frame);
+		shared = mrm_shared_create(vm, hash, vm->salt, frame, MRM_SPARE);
 	/* The guest may have written since it was hashed.  A shared frame that is not
 	 * what its hash says would turn away all that are.
 	 */
@@ -82,7 +82,7 @@ static bool look_up(struct mrm_vm *vm, unsigned long index, struct page *frame)
 	u64 hash = 0;
 
 	if (mrm_frame_contents_zero(frame)) {
-		shared = mrm_shared_zero(vm, vm->salt);
+		shared = mrm_shared_zero(vm, vm->salt, MRM_SPARE);
 	} else {
 		hash = mrm_frame_compute_hash(frame, vm->salt);
 		mrm_frame_table_make_room(hash);
