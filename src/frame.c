@@ -15,12 +15,28 @@ static u64 hash_seed;
 /* Narrowed in tests alone, to force false matches.  See debugfs hash_bits. */
 static unsigned int hash_bits = 64;
 
+/*
+ * Who charges a cgroup above its memory.high must sleep, for up to two seconds,
+ * when it has charged enough since it was last in user space.  The scanner never
+ * is there, and would sleep for every VM, with the share lock held; the VM itself
+ * is slowed down when it touches memory.
+ */
+static void forget_over_high(void)
+{
+#ifdef CONFIG_MEMCG
+	if (!current->mm)
+		current->memcg_nr_pages_over_high = 0;
+#endif
+}
+
 /* vhost and the scanner allocate for a VM too; the VM pays. */
 static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags)
 {
 	struct mem_cgroup *old = set_active_memcg(vm->memcg);
-	struct page *page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | flags);
+	struct page *page;
 
+	forget_over_high();
+	page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | flags);
 	set_active_memcg(old);
 	return page;
 }
