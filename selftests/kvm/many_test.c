@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A thousand VMs, one after the other, that share with two VMs that stay: nothing
+ * adds up, and the last one takes no longer than the first.
+ *
+ * MRM_VMS: how many.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mrm.h"
+#include "tap.h"
+#include "vm_process.h"
+
+#define PAGES	512	/* the least that is adopted */
+#define USED	64	/* of them; each is equal to one of the others' */
+#define STAY	2
+#define GROUP	50	/* VMs in a row whose time is compared */
+
+static long vms(void)
+{
+	const char *text = getenv("MRM_VMS");
+
+	return text ? atol(text) : 1000;
+}
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A line of /proc/meminfo, in kB. */
+static long kilobytes(const char *what)
+{
+	char text[8192], *line;
+
+	if (file_read("/proc/meminfo", text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, what);
+	return line ? atol(line + strlen(what)) : -1;
+}
+
+/* Objects that a slab cache has in use; -1 if it is not listed. */
+static long slab_objects(const char *cache)
+{
+	size_t len = strlen(cache);
+	char line[512];
+	long n = -1;
+	FILE *f = fopen("/proc/slabinfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, cache, len) && line[len] == ' ')
+			n = atol(line + len);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static long directories(const char *path)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+	long n = 0;
+
+	while (dir && (entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static void start(struct vm_process *p)
+{
+	const struct vm_config config = { .pages = PAGES };
+	size_t i;
+
+	process_start(p, &config);
+	for (i = 0; i < USED; i++)
+		p->states[i] = i;
+	if (mrm_vm_set(p->pid, "salt", "many") || process_guest(p, GUEST_FILL, 0, USED))
+		tap_bail("cannot fill");
+}
+
+static long one(int i)
+{
+	struct vm_process p;
+	long begun = now_ms(), bad;
+
+	start(&p);
+	/* Once in a while exactly, else wherever the scanner is. */
+	bad = i % GROUP == 0 && (!mrm_full_pass() || mrm_get("shared_frames") != USED ||
+				 mrm_get("shared_pages") != (STAY + 1) * USED);
+	if (bad)
+		tap_note("VM %d: %ld shared frames, %ld shared pages", i, mrm_get("shared_frames"),
+			 mrm_get("shared_pages"));
+	if (i % 2)
+		process_kill(&p);
+	else
+		process_stop(&p);
+	bad += !mrm_wait("vms", STAY, STAY, MRM_LONG);
+	return bad ? -1 : now_ms() - begun;
+}
+
+int main(void)
+{
+	long n = vms(), i, took, bad = 0, first = 0, last = 0, available, vmalloc;
+	struct vm_process stay[STAY];
+
+	mrm_begin();
+	for (i = 0; i < STAY; i++)
+		start(&stay[i]);
+	tap_ok(mrm_full_pass(), "a pass over %d VMs", STAY);
+	mrm_set("share_scan_time", "1");
+	/* What is made once is made by the first few. */
+	for (i = 0; i < GROUP; i++)
+		bad += one(i) < 0;
+	available = kilobytes("MemAvailable:");
+	vmalloc = kilobytes("VmallocUsed:");
+	for (i = GROUP; i < n; i++) {
+		took = one(i);
+		bad += took < 0;
+		if (i < 2 * GROUP)
+			first += took;
+		if (i >= n - GROUP)
+			last += took;
+	}
+	mrm_set("share_scan_time", "0");
+	tap_equal(bad, 0, "%ld VMs came, shared and went", n);
+	tap_note("ms for a VM: %ld.%ld early, %ld.%ld late", first / GROUP,
+		 first % GROUP * 10 / GROUP, last / GROUP, last % GROUP * 10 / GROUP);
+	tap_ok(last < 2 * first, "the last ones took no longer than twice the first ones");
+	/* 4 kB for each VM would be 4 MB; what else the host does is less. */
+	took = available - kilobytes("MemAvailable:");
+	tap_between(took, -(1L << 40), 4 * n, "less than 4 kB for a VM is gone for good");
+	tap_note("%ld kB less available, %ld kB more vmalloc", took,
+		 kilobytes("VmallocUsed:") - vmalloc);
+	tap_between(kilobytes("VmallocUsed:") - vmalloc, -(1L << 40), 1024, "no vmalloc adds up");
+	if (slab_objects("mrm_vm") < 0)
+		tap_skip("/proc/slabinfo has no mrm_vm", "objects in the slab");
+	else
+		tap_between(slab_objects("mrm_vm"), STAY, 64, "no VM stays in the slab");
+	tap_equal(directories(MRM_SYSFS "/vm"), STAY, "no directory stays in sysfs");
+	tap_equal(directories(MRM_DEBUGFS "/vm"), STAY, "nor in debugfs");
+	tap_ok(mrm_full_pass(), "a last pass");
+	tap_equal(mrm_get("shared_frames"), USED, "as many frames as contents are shared");
+	tap_equal(mrm_get("shared_pages"), STAY * USED, "by the VMs that stay");
+	tap_equal(mrm_get("private_pages"), 0, "all of whose pages are");
+	mrm_check("after all");
+	for (i = 0; i < STAY; i++) {
+		tap_ok(process_verify(&stay[i]), "VM %ld: every byte is right", i);
+		process_stop(&stay[i]);
+	}
+	mrm_reload("after a thousand VMs");
+	return tap_done();
+}
