@@ -53,7 +53,7 @@ test:				## unit tests, then selftests on the test host, on 6.12 and 6.1
 	@scripts/test
 
 test-all:			## the same on 7.2 and the debug kernel as well (an hour, and more the first time)
-	@scripts/test 6.12 6.1 7.2 debug
+	@MRM_STOP_SECONDS=60 scripts/test 6.12 6.1 7.2 debug
 
 test-guests:			## all tests with whole libvirt guests (25 minutes)
 	@scripts/test --guests
