@@ -205,19 +205,6 @@ static bool ended_with(struct vm_process *p, int status)
 	       info.si_status == status;
 }
 
-static bool emulated(void)
-{
-	char line[256];
-	bool tcg = false;
-	FILE *f = fopen("/proc/cpuinfo", "r");
-
-	while (f && !tcg && fgets(line, sizeof(line), f))
-		tcg = strstr(line, "QEMU TCG");
-	if (f)
-		fclose(f);
-	return tcg;
-}
-
 /*
  * A vCPU stopped with a triple fault.  Its code and page tables are in memory
  * that the module never has; while they are intact on an emulated processor,
@@ -229,7 +216,7 @@ static int vcpu_stopped(struct vm_process *p)
 	int i;
 
 	tap_ok(vm_control_intact(p->control), "a vCPU stopped; its code and tables are intact");
-	if (emulated())
+	if (vm_emulated())
 		tap_skip("the emulated processor stopped a vCPU", "not one wrong byte");
 	else
 		tap_ok(false, "no vCPU stops");

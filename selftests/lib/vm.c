@@ -202,6 +202,23 @@ bool vm_control_intact(const uint8_t *control)
 	return intact;
 }
 
+/**
+ * vm_emulated() - is the host's processor an emulated one?
+ * Return: true if it is.
+ */
+bool vm_emulated(void)
+{
+	char line[256];
+	bool tcg = false;
+	FILE *f = fopen("/proc/cpuinfo", "r");
+
+	while (f && !tcg && fgets(line, sizeof(line), f))
+		tcg = strstr(line, "QEMU TCG");
+	if (f)
+		fclose(f);
+	return tcg;
+}
+
 static void code_segment(struct kvm_segment *s)
 {
 	*s = (struct kvm_segment){
@@ -296,6 +313,21 @@ static int create_vcpu(struct vm *vm, unsigned int i)
 	err = set_cpuid(vm, vcpu->fd) ?: set_registers(vcpu->fd, area);
 	/* Up to its first request. */
 	return err ?: run(vcpu);
+}
+
+/**
+ * vm_reset_vcpu() - have a vCPU begin anew, after a command that it cannot end
+ * @vm: the VM
+ * @i: which vCPU
+ * Return: 0 or a negative errno.
+ */
+int vm_reset_vcpu(struct vm *vm, unsigned int i)
+{
+	struct vm_vcpu *vcpu = &vm->vcpu[i];
+	int err = set_registers(vcpu->fd, GUEST_AREAS + i * GUEST_AREA_SIZE) ?: run(vcpu);
+
+	vcpu->pending = err;
+	return err;
 }
 
 /**
