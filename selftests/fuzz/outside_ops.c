@@ -93,7 +93,7 @@ static long mem_write(struct fuzz *f)
 	return written(f, state, n, err);
 }
 
-static long attach(struct fuzz *f)
+static long stop_it(struct fuzz *f)
 {
 	int status;
 
@@ -118,7 +118,7 @@ static long poke(struct fuzz *f)
 	if (p->has_alt || p->unknown)
 		return -EDOM;
 	fuzz_detail(f, "word %u state %#lx", word, state);
-	if (attach(f))
+	if (stop_it(f))
 		return FUZZ_WRONG;
 	errno = 0;
 	got = ptrace(PTRACE_PEEKDATA, f->pid, at, NULL);

@@ -33,9 +33,9 @@
 #define MAX_ERRNO	134
 #define LOG		65536
 #define SHOWN		30	/* operations, when something was wrong */
-#define EACH_VERIFY	300	/* operations between looks at all of a VM */
-#define EACH_LIFE	1500	/* operations a VM lives, on average */
-#define EACH_CHECK	6000	/* operations between recounts of everything */
+#define EACH_VERIFY	200	/* operations between looks at all of a VM */
+#define EACH_LIFE	400	/* operations after which one of the VMs ends */
+#define EACH_CHECK	4000	/* operations between recounts of everything */
 #define ENOUGH		40	/* attempts of which one must have succeeded */
 
 static const struct fuzz_op * const tables[] = {
@@ -365,14 +365,14 @@ static long call(unsigned int vm, process_fn fn, const struct order *order)
 /* Most are small; some are all there is. */
 static void choose_range(struct order *order, unsigned int traits)
 {
-	static const unsigned int max[] = { 1, 2, 4, 4, 16, 64, 512, FUZZ_OPEN };
+	static const unsigned int max[] = { 1, 1, 2, 4, 4, 16, 64, FUZZ_CHUNK };
 	unsigned int all = traits & FUZZ_ANYWHERE ? FUZZ_PAGES : FUZZ_OPEN;
 
 	order->count = 1 + random_below(max[random_below(8)]);
 	order->first = random_below(all - order->count + 1);
 	if (!random_below(8) && order->first >= FUZZ_CHUNK)
 		order->first -= order->first % FUZZ_CHUNK;
-	if (!random_below(16))
+	if (!random_below(64))
 		order->count = all - order->first;
 }
 
@@ -402,7 +402,8 @@ static void one_operation(void)
 	struct entry *e = &history[done % LOG];
 	struct fuzz f;
 
-	order.seed = seed = pattern_mix(seed + done);
+	seed = pattern_mix(seed + done);
+	order.seed = seed;
 	choose_range(&order, k->op->traits);
 	on_adopted += v->map[order.first].ours;
 	*v->detail = '\0';
@@ -510,7 +511,8 @@ int main(int argc, char **argv)
 		return 0;
 	mrm_begin();
 	list_kinds();
-	first_seed = seed = choose_seed();
+	first_seed = choose_seed();
+	seed = first_seed;
 	tap_note("seed %#lx, %ld s", first_seed, seconds);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	models = mmap(NULL, VMS * sizeof(*models), PROT_READ | PROT_WRITE,
@@ -542,9 +544,11 @@ int main(int argc, char **argv)
 	discarded = mrm_get("discarded_pages") - discarded;
 	broken = mrm_get("broken_pages") - broken;
 	report();
-	tap_note("seed %#lx: %lu operations, %ld on adopted memory; VMs: %ld exited, %ld killed, %ld reaped, %ld exec; %ld pages shared at one time, %ld broken, %ld discarded",
-		 first_seed, done, on_adopted, ends[0], ends[1], ends[2], ends[3], most_shared,
-		 broken, discarded);
+	tap_note("seed %#lx: %lu operations, %ld on adopted memory", first_seed, done, on_adopted);
+	tap_note("VMs: %ld exited, %ld killed, %ld reaped, %ld became another program", ends[0],
+		 ends[1], ends[2], ends[3]);
+	tap_note("%ld pages shared at one time, %ld broken, %ld discarded", most_shared, broken,
+		 discarded);
 	tap_ok(on_adopted > (long)done / 5, "many operations were on adopted memory");
 	tap_ok(most_shared > 0 && broken > 0 && discarded > 0,
 	       "pages were shared, broken, and discarded");
