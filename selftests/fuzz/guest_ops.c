@@ -24,7 +24,7 @@ static bool has_second;
 static long stop_if_broken(struct fuzz *f, long err, size_t page)
 {
 	if (err == 1)
-		return fuzz_wrong(f, page, "the guest sees another word than it must");
+		return fuzz_wrong(f, page, "page %zu: a guest sees another word than it must", page);
 	f->v->vcpu_stopped |= err == -EIO;
 	if (err)
 		return fuzz_wrong(f, page, "a vCPU does not run: %s", strerror(-err));
@@ -68,13 +68,17 @@ static long do_run(struct fuzz *f, struct vm *vm, struct fuzz_slot *s, size_t pa
 	uint64_t gpa = s ? s->gpa + page - s->first : page;
 	struct guest_work work = { .command = command, .first = gpa, .count = count };
 	size_t i;
+	int err;
 
 	for (i = 0; i < count; i++) {
 		vm->view.states[gpa + i] = f->v->page[page + i].state;
 		if (s && command == GUEST_FILL && s->flags & KVM_MEM_LOG_DIRTY_PAGES)
 			s->dirty[page - s->first + i] = true;
 	}
-	return stop_if_broken(f, vm_guest(vm, 0, &work), page);
+	err = vm_guest(vm, 0, &work);
+	if (err == 1)
+		page += vm->vcpu[0].area->wrong.page - gpa;
+	return stop_if_broken(f, err, page);
 }
 
 /* Whole range, in runs; @slots: the VM has them, otherwise it has RAM in one. */

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,6 +161,17 @@ static long operate(struct vm *vm, void *arg)
 	return result;
 }
 
+/* What could not be read can be again. */
+static long unprotect(struct fuzz *f)
+{
+	size_t i;
+
+	for (i = 0; i < FUZZ_OPEN; i++)
+		if (f->v->map[i].mapped)
+			mprotect(fuzz_address(i), PAGE_SIZE, PROT_READ | PROT_WRITE);
+	return compare_maps(f, true);
+}
+
 /* All of it, as user space and the guests see it. */
 static long verify(struct vm *vm, void *arg)
 {
@@ -168,7 +180,7 @@ static long verify(struct vm *vm, void *arg)
 
 	f.vm = vm;
 	f.pid = getpid();
-	if (order->op && fuzz_stop_churn(&f))
+	if (order->op && (fuzz_stop_churn(&f) || unprotect(&f)))
 		return FUZZ_WRONG;
 	return fuzz_verify(&f, 0, FUZZ_OPEN) ?: fuzz_guest_verify(&f);
 }
@@ -321,6 +333,30 @@ static void end_all(const char *when)
 	mrm_nothing_left(when);
 }
 
+/* What others see of it: the process's user space, and the module. */
+static void show_page(unsigned int vm, size_t page)
+{
+	static char text[0x40000];
+	static uint64_t contents[PAGE_WORDS];
+	const struct fuzz_map *map = &models[vm].map[page];
+	struct iovec here = { contents, PAGE_SIZE }, there = { fuzz_address(page), PAGE_SIZE };
+	unsigned long start, pages;
+	char file[32], *line, *save;
+	ssize_t n;
+
+	n = process_vm_readv(vms[vm].pid, &here, 1, &there, 1, 0);
+	tap_note("user space sees %#lx %#lx ... (%zd bytes)", contents[0], contents[1], n);
+	tap_note("mapped %d, ours %d, anonymous %d, shared %d, protection %d", map->mapped,
+		 map->ours, map->anon, map->shared, map->prot);
+	snprintf(file, sizeof(file), "vm/%d/pages", vms[vm].pid);
+	mrm_debug_read(file, text, sizeof(text));
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (sscanf(line, "%lx %lu", &start, &pages) == 2 &&
+		    fuzz_address(page) >= (uint8_t *)start &&
+		    fuzz_address(page) < (uint8_t *)start + pages * PAGE_SIZE)
+			tap_note("the module: %s", line);
+}
+
 /*
  * As in the stress test: a vCPU that stops while its code and its tables are intact
  * tells nothing of the module, if the processor is emulated.
@@ -335,6 +371,7 @@ static void give_up(unsigned int vm)
 		tap_ok(false, "%lu operations, every byte right", done);
 		tap_note("seed %#lx, operation %lu, VM %u: %s", first_seed, done, vm, v->wrong);
 		show_history(vm, v->wrong_page);
+		show_page(vm, v->wrong_page);
 	}
 	end_all("after that");
 	exit(tap_done());
