@@ -12,6 +12,11 @@
  * huge mapping send the same event, for more than was asked.  The note is
  * dropped when do_madvise() returns, or a later event in the same thread would
  * be taken for a discard.
+ *
+ * From 6.13 on a process may also call process_madvise() on itself, and from 6.15
+ * on that does not pass through do_madvise().  Its ranges are in user memory and
+ * may be many, so the whole of the process's memory is noted: nothing else that
+ * the task can do in this call unmaps what is adopted, while it is in 4 KiB pages.
  */
 #include <linux/hashtable.h>
 #include <linux/kprobes.h>
@@ -47,27 +52,42 @@ struct note {
 static DEFINE_RAW_SPINLOCK(notes_lock);
 static DEFINE_HASHTABLE(notes, 6);
 
-static int madvise_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
+/* Returns 0 if it is a discard of a VM's memory, and noted; or 1. */
+static int add_note(struct kretprobe_instance *ri, struct mm_struct *mm, unsigned long start,
+		    unsigned long end, int behavior)
 {
-	struct mm_struct *mm = (struct mm_struct *)regs_get_kernel_argument(regs, 0);
-	unsigned long start = regs_get_kernel_argument(regs, 1);
-	unsigned long len = regs_get_kernel_argument(regs, 2);
-	int behavior = regs_get_kernel_argument(regs, 3);
 	struct note *note = (struct note *)ri->data;
 	unsigned long flags;
 
 	if (behavior != MADV_DONTNEED && behavior != MADV_DONTNEED_LOCKED)
 		return 1;
-	if (!mrm_vm_has(mm))
+	if (!mm || !mrm_vm_has(mm))
 		return 1;
 	note->task = current;
 	note->mm = mm;
-	note->start = untagged_addr(start);
-	note->end = note->start + PAGE_ALIGN(len);
+	note->start = start;
+	note->end = end;
 	raw_spin_lock_irqsave(&notes_lock, flags);
 	hash_add(notes, &note->node, (unsigned long)current);
 	raw_spin_unlock_irqrestore(&notes_lock, flags);
 	return 0;
+}
+
+static int madvise_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct mm_struct *mm = (struct mm_struct *)regs_get_kernel_argument(regs, 0);
+	unsigned long start = untagged_addr(regs_get_kernel_argument(regs, 1));
+	unsigned long len = regs_get_kernel_argument(regs, 2);
+
+	return add_note(ri, mm, start, start + PAGE_ALIGN(len), regs_get_kernel_argument(regs, 3));
+}
+
+/* The argument of a system call is the registers of user space. */
+static int process_madvise_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const struct pt_regs *user = (struct pt_regs *)regs_get_kernel_argument(regs, 0);
+
+	return add_note(ri, current->mm, 0, ULONG_MAX, user->r10);
 }
 
 static int madvise_return(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -84,6 +104,14 @@ static int madvise_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 static struct kretprobe madvise_probe = {
 	.kp.symbol_name = "do_madvise",
 	.entry_handler = madvise_enter,
+	.handler = madvise_return,
+	.data_size = sizeof(struct note),
+	.maxactive = MAX_ACTIVE,
+};
+
+static struct kretprobe process_madvise_probe = {
+	.kp.symbol_name = "__x64_sys_process_madvise",
+	.entry_handler = process_madvise_enter,
 	.handler = madvise_return,
 	.data_size = sizeof(struct note),
 	.maxactive = MAX_ACTIVE,
@@ -142,26 +170,41 @@ void mrm_discard_invalidate(struct mrm_vm *vm, const struct mmu_notifier_range *
  */
 unsigned long mrm_discard_missed(void)
 {
-	return madvise_probe.nmissed + madvise_probe.kp.nmissed;
+	return madvise_probe.nmissed + madvise_probe.kp.nmissed +
+	       process_madvise_probe.nmissed + process_madvise_probe.kp.nmissed;
 }
 
-/**
- * mrm_discard_init() - place the probe
- * Return: 0, or an error, and then nothing may be adopted.
- */
-int mrm_discard_init(void)
+static int put_probe(struct kretprobe *probe)
 {
-	int err = register_kretprobe(&madvise_probe);
+	int err = register_kretprobe(probe);
 
 	if (err)
-		pr_err("cannot place a probe on do_madvise (%d): discards would go unseen\n", err);
+		pr_err("cannot place a probe on %s (%d): discards would go unseen\n",
+		       probe->kp.symbol_name, err);
 	return err;
 }
 
 /**
- * mrm_discard_exit() - remove the probe
+ * mrm_discard_init() - place the probes
+ * Return: 0, or an error, and then nothing may be adopted.
+ */
+int mrm_discard_init(void)
+{
+	int err = put_probe(&madvise_probe);
+
+	if (err)
+		return err;
+	err = put_probe(&process_madvise_probe);
+	if (err)
+		unregister_kretprobe(&madvise_probe);
+	return err;
+}
+
+/**
+ * mrm_discard_exit() - remove the probes
  */
 void mrm_discard_exit(void)
 {
+	unregister_kretprobe(&process_madvise_probe);
 	unregister_kretprobe(&madvise_probe);
 }

@@ -7,7 +7,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "mrm.h"
 #include "tap.h"
@@ -185,6 +188,47 @@ static void test_advice(void)
 	check_all("after other advice");
 }
 
+/* What process_madvise() returns for two ranges, which are named in a guest page. */
+static long advise_itself(struct vm *v, void *arg)
+{
+	struct range *r = arg;
+	struct iovec *ranges = (struct iovec *)vm_page(v, PRIVATE + 2000);
+	int self = syscall(SYS_pidfd_open, getpid(), 0);
+	long result;
+
+	ranges[0] = (struct iovec){ v->view.ram + r[0].first, r[0].count };
+	ranges[1] = (struct iovec){ v->view.ram + r[1].first, r[1].count };
+	result = syscall(SYS_process_madvise, self, ranges, 2, r->advice, 0);
+	result = result < 0 ? -errno : result;
+	close(self);
+	v->view.states[PRIVATE + 2000] = 7;
+	pattern_fill((uint64_t *)ranges, 7);
+	return result;
+}
+
+/* From 6.13 on a process may discard memory of its own in this way, too. */
+static void test_process_madvise(void)
+{
+	const struct range ranges[] = {
+		{ (PRIVATE + 1900) * PAGE_SIZE, 20 * PAGE_SIZE, MADV_DONTNEED },
+		{ (SHARED + 200) * PAGE_SIZE, 40 * PAGE_SIZE, 0 },
+	};
+	long result = process_call(&vm, advise_itself, ranges, sizeof(ranges)), i;
+
+	if (result < 0) {
+		tap_equal(result, -EINVAL, "process_madvise is refused by older kernels");
+		expect(0, "process_madvise");
+		return;
+	}
+	tap_equal(result, 60 * PAGE_SIZE, "process_madvise discards two ranges");
+	expect(60, "process_madvise");
+	for (i = 0; i < 20; i++)
+		vm.states[PRIVATE + 1900 + i] = 0;
+	for (i = 0; i < 40; i++)
+		vm.states[SHARED + 200 + i] = 0;
+	check_all("after process_madvise");
+}
+
 static long other_memory(struct vm *v, void *arg)
 {
 	size_t bytes = 64 * PAGE_SIZE, i;
@@ -274,6 +318,7 @@ int main(void)
 	test_mixed();
 	test_lengths();
 	test_advice();
+	test_process_madvise();
 	test_other_memory();
 	test_singly();
 	test_every_second();
