@@ -24,7 +24,7 @@ static bool has_second;
 static long stop_if_broken(struct fuzz *f, long err, size_t page)
 {
 	if (err == 1)
-		return fuzz_wrong(f, page, "page %zu: a guest sees another word than it must", page);
+		return fuzz_wrong(f, page, "page %zu: a guest sees what it must not", page);
 	f->v->vcpu_stopped |= err == -EIO;
 	if (err)
 		return fuzz_wrong(f, page, "a vCPU does not run: %s", strerror(-err));
