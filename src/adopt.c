@@ -15,6 +15,7 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/task_work.h>
@@ -344,6 +345,28 @@ static void list_late_vms_of(struct task_struct *task)
 }
 
 /*
+ * A thread that has not ended; the leader may have, while others live on.  With
+ * files: a thread of KVM's own in the process has none.
+ */
+static struct task_struct *get_living_thread(struct pid *pid)
+{
+	struct task_struct *leader, *t, *found = NULL;
+
+	rcu_read_lock();
+	leader = pid_task(pid, PIDTYPE_TGID);
+	if (leader) {
+		for_each_thread(leader, t) {
+			if (READ_ONCE(t->mm) && READ_ONCE(t->files)) {
+				found = get_task_struct(t);
+				break;
+			}
+		}
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/*
  * VMs that run already stay as they are until they restart; but they are
  * listed.  Context: before the probes, so no VM is adopted meanwhile.
  */
@@ -356,7 +379,7 @@ static void list_late_vms(void)
 	for (;;) {
 		rcu_read_lock();
 		pid = find_ge_pid(nr + 1, &init_pid_ns);
-		task = pid ? get_pid_task(pid, PIDTYPE_TGID) : NULL;
+		task = pid ? get_living_thread(pid) : NULL;
 		if (pid)
 			nr = pid_nr(pid);
 		rcu_read_unlock();
