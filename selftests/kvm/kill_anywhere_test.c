@@ -4,7 +4,7 @@
  * discarding, with a neighbour that shares with them: it keeps every byte, and
  * nothing of the dead stays.
  *
- * MRM_KILLS: how often, each (default: 30).  MRM_SEED: to repeat the moments.
+ * MRM_KILLS: how often, each (default: 20).  MRM_SEED: to repeat the moments.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -24,7 +24,7 @@ static long kills(void)
 {
 	const char *text = getenv("MRM_KILLS");
 
-	return text ? atol(text) : 30;
+	return text ? atol(text) : 20;
 }
 
 static void kill_it(struct vm_process *p, uint64_t *seed)
