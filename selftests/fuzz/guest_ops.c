@@ -130,8 +130,9 @@ static long guest_illegal(struct fuzz *f)
 
 	for (i = f->first; i < f->first + f->count && !f->v->no_kvm; i++) {
 		s = slot_of(f, i, true);
+		/* What may be written or executed the processor lets be read. */
 		if (!s || (f->v->map[i].mapped &&
-			   f->v->map[i].prot & (write ? PROT_WRITE : PROT_READ)))
+			   (write ? f->v->map[i].prot & PROT_WRITE : f->v->map[i].prot)))
 			continue;
 		work.first = s->gpa + i - s->first;
 		f->vm->view.states[work.first] = 0;

@@ -195,10 +195,12 @@ static long remap(struct fuzz *f)
 	size_t to = fuzz_random(f, FUZZ_OPEN - f->count + 1), pages = f->count, i;
 	int how = fuzz_random(f, 7), flags = 0;
 	uint8_t *old = fuzz_address(f->first), *new = NULL, *p;
-	bool ours = false, all = fuzz_all(f, fuzz_is_mapped);
+	bool ours = false, shared = false, all = fuzz_all(f, fuzz_is_mapped);
 
-	for (i = f->first; i < f->first + f->count; i++)
+	for (i = f->first; i < f->first + f->count; i++) {
 		ours |= f->v->map[i].ours;
+		shared |= f->v->map[i].shared;
+	}
 	switch (how) {
 	case 0:
 		pages += grow[fuzz_random(f, 3)];
@@ -224,6 +226,9 @@ static long remap(struct fuzz *f)
 		new = old + (f->count / 2) * PAGE_SIZE;
 	}
 	if (pages > f->count && f->first + pages > FUZZ_OPEN)
+		return -EDOM;
+	/* The same page in two places is not for this model. */
+	if (how == 4 && shared)
 		return -EDOM;
 	fuzz_detail(f, "to %ld pages %zu flags %d", new ? (long)(new - FUZZ_BASE) / 4096 : -1,
 		    pages, flags);
