@@ -91,6 +91,8 @@ struct fuzz_slot {
  * @wrong_page: where something was found wrong
  * @wrong: what
  * @detail: of the last operation, for people
+ * @also_first: another range that it was done to
+ * @also_count: pages of it
  */
 struct fuzz_vm {
 	struct fuzz_page page[FUZZ_PAGES];
@@ -105,6 +107,7 @@ struct fuzz_vm {
 	pid_t child[FUZZ_CHILDREN];
 	long wrong_page;
 	char wrong[160], detail[48];
+	size_t also_first, also_count;
 };
 
 /**

@@ -305,6 +305,8 @@ static long restore(struct fuzz *f)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 
 	fuzz_detail(f, "chunk %u", chunk);
+	f->v->also_first = chunk * FUZZ_CHUNK;
+	f->v->also_count = FUZZ_CHUNK;
 	if (p == MAP_FAILED)
 		return -errno;
 	for (i = 0; i < FUZZ_CHUNK; i++)

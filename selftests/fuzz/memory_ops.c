@@ -230,6 +230,10 @@ static long remap(struct fuzz *f)
 	/* The same page in two places is not for this model. */
 	if (how == 4 && shared)
 		return -EDOM;
+	if (how == 3 || how == 4) {
+		f->v->also_first = to;
+		f->v->also_count = f->count;
+	}
 	fuzz_detail(f, "to %ld pages %zu flags %d", new ? (long)(new - FUZZ_BASE) / 4096 : -1,
 		    pages, flags);
 	p = mremap(old, f->count * PAGE_SIZE, pages * PAGE_SIZE, flags, new);
@@ -251,8 +255,10 @@ static long remap(struct fuzz *f)
 		f->v->writes[f->first + i]++;
 	}
 	if (flags & MREMAP_FIXED) {
+		/* Newer kernels move what there is, and leave what is opposite a hole. */
 		for (i = 0; i < f->count; i++)
-			fuzz_move(f, to + i, &moved[i]);
+			if (f->v->map[f->first + i].mapped)
+				fuzz_move(f, to + i, &moved[i]);
 	} else if (moved_away(f, p, f->count)) {
 		return FUZZ_WRONG;
 	}

@@ -64,6 +64,8 @@ struct kind {
  * @op: what
  * @first: first page
  * @count: pages
+ * @also_first: another range that it was done to
+ * @also_count: pages of it
  * @result: what it returned
  * @detail: what the operation said of itself
  */
@@ -71,7 +73,7 @@ struct entry {
 	unsigned long number;
 	unsigned int vm, life;
 	const struct fuzz_op *op;
-	size_t first, count;
+	size_t first, count, also_first, also_count;
 	long result;
 	char detail[48];
 };
@@ -294,28 +296,27 @@ static void show(const struct entry *e)
 		 e->result < 0 && e->result != FUZZ_WRONG ? strerror(-e->result) : "");
 }
 
+static bool touches(const struct entry *e, unsigned int vm, size_t page)
+{
+	return e->vm == vm && e->life == lives[vm] &&
+	       (page - e->first < e->count || page - e->also_first < e->also_count);
+}
+
 static void show_history(unsigned int vm, size_t page)
 {
 	unsigned long n, oldest = done > LOG ? done - LOG : 0, first = done;
 	unsigned int found = 0;
 
 	for (n = done; n > oldest && found < SHOWN; n--) {
-		const struct entry *e = &history[(n - 1) % LOG];
-
-		if (e->vm == vm && e->life == lives[vm] && page >= e->first &&
-		    page < e->first + e->count) {
+		if (touches(&history[(n - 1) % LOG], vm, page)) {
 			found++;
 			first = n - 1;
 		}
 	}
 	tap_note("the last %u on page %zu of VM %u:", found, page, vm);
-	for (n = first; n < done; n++) {
-		const struct entry *e = &history[n % LOG];
-
-		if (e->vm == vm && e->life == lives[vm] && page >= e->first &&
-		    page < e->first + e->count)
-			show(e);
-	}
+	for (n = first; n < done; n++)
+		if (touches(&history[n % LOG], vm, page))
+			show(&history[n % LOG]);
 	tap_note("the last %d of all:", SHOWN);
 	for (n = done > SHOWN ? done - SHOWN : 0; n < done; n++)
 		show(&history[n % LOG]);
@@ -444,6 +445,7 @@ static void one_operation(void)
 	choose_range(&order, k->op->traits);
 	on_adopted += v->map[order.first].ours;
 	*v->detail = '\0';
+	v->also_count = 0;
 	*e = (struct entry){
 		.number = done++, .vm = order.vm, .life = lives[order.vm], .op = k->op,
 		.first = order.first, .count = order.count,
@@ -456,6 +458,8 @@ static void one_operation(void)
 	else
 		e->result = call(order.vm, operate, &order);
 	memcpy(e->detail, v->detail, sizeof(e->detail));
+	e->also_first = v->also_first;
+	e->also_count = v->also_count;
 	count_result(k, e->result);
 	if (e->result == FUZZ_WRONG)
 		give_up(order.vm);
