@@ -16,7 +16,10 @@ configured() {
 }
 
 built_by_dkms() {
-	dkms status kvm-mrm && dkms status kvm-mrm | grep -q "$(uname -r).*: installed$"
+	local status
+	status=$(dkms status kvm-mrm)
+	echo "$status"
+	grep -q "$(uname -r).*: installed$" <<<"$status"
 }
 
 # As Documentation/install.md has it for Secure Boot.
