@@ -142,19 +142,16 @@ static enum mrm_reason adopt_piece(struct mrm_vm *vm, const struct slot *slot, u
 	return reason;
 }
 
-static int note_range(struct list_head *ranges, struct kvm *kvm, unsigned long start,
-		      unsigned long len, enum mrm_reason reason)
+static struct mrm_range *alloc_range(struct kvm *kvm, unsigned long start, unsigned long len)
 {
 	struct mrm_range *r = kmalloc(sizeof(*r), GFP_KERNEL);
 
 	if (!r)
-		return -ENOMEM;
+		return NULL;
 	r->kvm = kvm;
 	r->first = start >> PAGE_SHIFT;
 	r->pages = len >> PAGE_SHIFT;
-	r->reason = reason;
-	list_add_tail(&r->node, ranges);
-	return 0;
+	return r;
 }
 
 /* Where the mapping that has @start ends, but not beyond @end. */
@@ -177,13 +174,36 @@ static int adopt_slot(struct mrm_vm *vm, struct kvm *kvm, const struct slot *slo
 		      struct list_head *ranges)
 {
 	unsigned long start = slot->start, end = slot->start + slot->len, next;
+	struct mrm_range *r;
+
+	for (; start < end; start = next) {
+		next = vm->late ? end : mapping_end(vm->mm, start, end);
+		/* First, so that nothing is adopted that cannot be listed. */
+		r = alloc_range(kvm, start, next - start);
+		if (!r)
+			return -ENOMEM;
+		r->reason = vm->late ? MRM_LATE : adopt_piece(vm, slot, start, next - start);
+		list_add_tail(&r->node, ranges);
+	}
+	return 0;
+}
+
+static int look_at_slots_of(struct mrm_vm *vm, struct kvm *kvm)
+{
+	LIST_HEAD(ranges);
+	struct slot *slots;
+	unsigned int n, i;
 	int err = 0;
 
-	for (; start < end && !err; start = next) {
-		next = vm->late ? end : mapping_end(vm->mm, start, end);
-		err = note_range(ranges, kvm, start, next - start,
-				 vm->late ? MRM_LATE : adopt_piece(vm, slot, start, next - start));
-	}
+	slots = read_slots(kvm, &n);
+	if (!slots)
+		return -ENOMEM;
+	n = join_slots(slots, n);
+	for (i = 0; i < n && !err; i++)
+		err = adopt_slot(vm, kvm, &slots[i], &ranges);
+	kvfree(slots);
+	/* Those that were adopted before an error are listed. */
+	mrm_vm_set_ranges(vm, kvm, &ranges);
 	return err;
 }
 
@@ -194,9 +214,6 @@ static int adopt_slot(struct mrm_vm *vm, struct kvm *kvm, const struct slot *slo
  */
 static bool look_at_slots(struct mrm_vm *vm, struct kvm *kvm)
 {
-	LIST_HEAD(ranges);
-	struct slot *slots;
-	unsigned int n, i;
 	int err;
 
 	mutex_lock(&vm->lock);
@@ -205,19 +222,15 @@ static bool look_at_slots(struct mrm_vm *vm, struct kvm *kvm)
 		return false;
 	}
 	err = mrm_vm_add_kvm(vm, kvm);
-	slots = err ? NULL : read_slots(kvm, &n);
-	if (!slots) {
+	if (!err)
+		err = look_at_slots_of(vm, kvm);
+	mutex_unlock(&vm->lock);
+	if (err) {
+		/* The next change of slots makes up for it. */
+		atomic_inc(&lost);
 		pr_warn_ratelimited("VM %d (%s): no memory to look at its slots\n", vm->pid,
 				    vm->name);
-		goto unlock;
 	}
-	n = join_slots(slots, n);
-	for (i = 0; i < n && !err; i++)
-		err = adopt_slot(vm, kvm, &slots[i], &ranges);
-	kvfree(slots);
-	mrm_vm_set_ranges(vm, kvm, &ranges);
-unlock:
-	mutex_unlock(&vm->lock);
 	return true;
 }
 

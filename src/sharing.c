@@ -48,24 +48,25 @@ static unsigned long count_nodes(struct mrm_vm *vm)
 	return nodes;
 }
 
-static void count(struct mrm_vm *vm, struct mrm_sharing *out)
+static int count(struct mrm_vm *vm, struct mrm_sharing *out)
 {
 	unsigned long index = 0, shared = 0, different = 0;
 	u64 parts = 0;
 	struct xarray seen;
 	struct page *frame;
+	int err = 0;
 
 	xa_init(&seen);
-	while (xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_SHARED)) {
+	while (err != -ENOMEM && xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_SHARED)) {
 		frame = mrm_guest_page_get(vm, index);
 		if (frame && mrm_frame_is_shared(frame)) {
 			long refs = atomic_long_read(mrm_frame_refs(frame));
 
 			shared++;
 			parts += div_u64(1ULL << PART_SHIFT, max(refs, 1L));
-			/* A name of mine twice: saved within the VM. */
-			if (!xa_insert(&seen, page_to_pfn(frame), xa_mk_value(0), GFP_KERNEL))
-				different++;
+			/* -EBUSY: a name of mine twice, saved within the VM. */
+			err = xa_insert(&seen, page_to_pfn(frame), xa_mk_value(0), GFP_KERNEL);
+			different += !err;
 		}
 		if (frame)
 			put_page(frame);
@@ -74,9 +75,12 @@ static void count(struct mrm_vm *vm, struct mrm_sharing *out)
 		cond_resched();
 	}
 	xa_destroy(&seen);
+	if (err == -ENOMEM)
+		return err;
 	out->saved = shared - min_t(u64, shared, (parts + (1 << (PART_SHIFT - 1))) >> PART_SHIFT);
 	out->saved_within = shared - different;
 	out->overhead = sizeof(*vm) + count_nodes(vm) * sizeof(struct xa_node);
+	return 0;
 }
 
 /**
@@ -85,10 +89,12 @@ static void count(struct mrm_vm *vm, struct mrm_sharing *out)
  * @out: the answer, a second old at the most for a small VM
  *
  * Context: May sleep.
+ * Return: 0 or -ENOMEM.
  */
-void mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out)
+int mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out)
 {
 	struct mrm_sharing_cache *c = &vm->sharing;
+	int err = 0;
 	u64 begun;
 
 	mutex_lock(&c->lock);
@@ -96,7 +102,9 @@ void mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out)
 	if (begun >= c->until_ns) {
 		u64 took;
 
-		count(vm, out);
+		err = count(vm, out);
+		if (err)
+			goto unlock;
 		c->saved = out->saved;
 		c->saved_within = out->saved_within;
 		c->overhead = out->overhead;
@@ -106,26 +114,29 @@ void mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out)
 	out->saved = c->saved;
 	out->saved_within = c->saved_within;
 	out->overhead = c->overhead;
+unlock:
 	mutex_unlock(&c->lock);
+	return err;
 }
 
 /**
  * mrm_sharing_host_overhead() - our metadata for all VMs and the frame table
  *
  * Context: May sleep.
- * Return: bytes.
+ * Return: bytes, or -ENOMEM.
  */
-size_t mrm_sharing_host_overhead(void)
+ssize_t mrm_sharing_host_overhead(void)
 {
-	size_t bytes = mrm_frame_table_bytes();
+	ssize_t bytes = mrm_frame_table_bytes();
 	struct mrm_sharing s;
 	unsigned long id = 0;
 	struct mrm_vm *vm;
+	int err = 0;
 
-	while ((vm = mrm_vm_next(&id))) {
-		mrm_sharing_count(vm, &s);
-		bytes += s.overhead;
+	while (!err && (vm = mrm_vm_next(&id))) {
+		err = mrm_sharing_count(vm, &s);
+		bytes += err ? 0 : s.overhead;
 		mrm_vm_put(vm);
 	}
-	return bytes;
+	return err ?: bytes;
 }

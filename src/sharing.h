@@ -20,7 +20,7 @@ struct mrm_sharing {
 	unsigned long overhead;
 };
 
-void mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out);
-size_t mrm_sharing_host_overhead(void);
+int mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out);
+ssize_t mrm_sharing_host_overhead(void);
 
 #endif

@@ -173,7 +173,15 @@ HOST_COUNTER(ineligible_pages, MRM_INELIGIBLE);
 HOST_COUNTER(discarded_pages, MRM_DISCARDED);
 HOST_VALUE(full_scans, "%lu", mrm_scan_rounds());
 HOST_VALUE(scan_cpu_ns, "%llu", mrm_scan_cpu_ns());
-HOST_VALUE(overhead_bytes, "%zu", mrm_sharing_host_overhead());
+
+static ssize_t overhead_bytes_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	ssize_t bytes = mrm_sharing_host_overhead();
+
+	return bytes < 0 ? bytes : sysfs_emit(buf, "%zd\n", bytes);
+}
+
+static struct kobj_attribute host_overhead_bytes = __ATTR_RO(overhead_bytes);
 
 static struct attribute *root_attrs[] = {
 	&tunable_share_scan_time.attr.attr,
@@ -246,26 +254,32 @@ static ssize_t vm_counter_show(struct mrm_vm *vm, const struct vm_attr *attr, ch
 		.show = vm_counter_show,						\
 	}
 
-static unsigned long not_adopted_pages(struct mrm_vm *vm)
+/* What a walk finds, for which there may be no memory. */
+#define VM_SHARING(_name, _member)							\
+	static ssize_t vm_##_name##_show(struct mrm_vm *vm, const struct vm_attr *attr,	\
+					 char *buf)					\
+	{										\
+		struct mrm_sharing s;							\
+		int err = mrm_sharing_count(vm, &s);					\
+											\
+		return err ?: sysfs_emit(buf, "%lu\n", s._member);			\
+	}										\
+	VM_ATTR(_name, 0444, vm_##_name##_show, NULL)
+
+static ssize_t vm_not_adopted_bytes_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
 {
 	enum mrm_reason reason;
+	long pages = mrm_vm_not_adopted(vm, &reason);
 
-	return mrm_vm_not_adopted(vm, &reason);
+	return pages < 0 ? pages : sysfs_emit(buf, "%lu\n", pages << PAGE_SHIFT);
 }
 
-static const char *not_adopted_words(struct mrm_vm *vm)
+static ssize_t vm_not_adopted_reason_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
 {
 	enum mrm_reason reason;
+	long pages = mrm_vm_not_adopted(vm, &reason);
 
-	return mrm_vm_not_adopted(vm, &reason) ? mrm_reason_words(reason) : "";
-}
-
-static struct mrm_sharing sharing(struct mrm_vm *vm)
-{
-	struct mrm_sharing s;
-
-	mrm_sharing_count(vm, &s);
-	return s;
+	return pages < 0 ? pages : sysfs_emit(buf, "%s\n", pages ? mrm_reason_words(reason) : "");
 }
 
 static ssize_t vm_share_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
@@ -313,14 +327,14 @@ static ssize_t vm_salt_store(struct mrm_vm *vm, const char *buf, size_t n)
 VM_VALUE(pid, "%d", vm->pid);
 VM_VALUE(name, "%s", vm->name);
 VM_VALUE(adopted_bytes, "%lu", atomic_long_read(&vm->adopted) << PAGE_SHIFT);
-VM_VALUE(not_adopted_bytes, "%lu", not_adopted_pages(vm) << PAGE_SHIFT);
-VM_VALUE(not_adopted_reason, "%s", not_adopted_words(vm));
+VM_ATTR(not_adopted_bytes, 0444, vm_not_adopted_bytes_show, NULL);
+VM_ATTR(not_adopted_reason, 0444, vm_not_adopted_reason_show, NULL);
 VM_VALUE(resident_pages, "%ld", mrm_vm_resident(vm));
 VM_COUNTER(private_pages, MRM_PRIVATE);
 VM_COUNTER(shared_pages, MRM_SHARED);
 VM_COUNTER(zero_pages, MRM_ZERO);
-VM_VALUE(saved_pages, "%lu", sharing(vm).saved);
-VM_VALUE(saved_within_pages, "%lu", sharing(vm).saved_within);
+VM_SHARING(saved_pages, saved);
+VM_SHARING(saved_within_pages, saved_within);
 VM_COUNTER(scanned_pages, MRM_SCANNED);
 VM_COUNTER(hinted_pages, MRM_HINTED);
 VM_COUNTER(broken_pages, MRM_BROKEN);
@@ -328,7 +342,7 @@ VM_COUNTER(ineligible_pages, MRM_INELIGIBLE);
 VM_COUNTER(discarded_pages, MRM_DISCARDED);
 VM_VALUE(full_scans, "%ld", atomic_long_read(&vm->full_scans));
 VM_COUNTER(scan_cpu_ns, MRM_SCAN_NS);
-VM_VALUE(overhead_bytes, "%lu", sharing(vm).overhead);
+VM_SHARING(overhead_bytes, overhead);
 VM_VALUE(share_state, "%s", READ_ONCE(vm->share_state));
 VM_ATTR(share, 0644, vm_share_show, vm_share_store);
 VM_ATTR(salt, 0600, vm_salt_show, vm_salt_store);

@@ -240,7 +240,7 @@ bool mrm_vm_start_cow(struct mrm_vm *vm);
 const char *mrm_vm_not_to_share(struct mrm_vm *vm);
 void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ranges);
 void mrm_ranges_free(struct list_head *ranges);
-unsigned long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason);
+long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason);
 
 int mrm_vm_init(void);
 void mrm_vm_exit(void);

@@ -138,7 +138,7 @@ static int by_first(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Copy of the ranges that were not adopted, sorted; *n says how many. */
+/* Copy of the ranges that were not adopted, sorted; *n says how many.  NULL without memory. */
 static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
 {
 	struct mrm_range *r, *copy;
@@ -155,7 +155,8 @@ static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
 				copy[(*n)++] = *r;
 	}
 	mutex_unlock(&vm->ranges_lock);
-	sort(copy, *n, sizeof(*copy), by_first, NULL);
+	if (copy)
+		sort(copy, *n, sizeof(*copy), by_first, NULL);
 	return copy;
 }
 
@@ -167,9 +168,9 @@ static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
  * Two struct kvm of a process may name the same memory; it counts once.
  *
  * Context: May sleep.
- * Return: guest pages.
+ * Return: guest pages, or -ENOMEM.
  */
-unsigned long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason)
+long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason)
 {
 	unsigned long pages = 0, largest = 0, end = 0, from, to;
 	struct mrm_range *copy;
@@ -177,6 +178,8 @@ unsigned long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason)
 
 	*reason = MRM_ADOPTED;
 	copy = copy_not_adopted(vm, &n);
+	if (!copy)
+		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		from = max(copy[i].first, end);
 		to = copy[i].first + copy[i].pages;

@@ -25,7 +25,7 @@
 #define PAGES		512
 #define KEYS		16	/* different contents, of which one is zeroes */
 #define SOME		4	/* guest pages that faults are taken on */
-#define EVERY		32	/* failures up to which none is left out */
+#define EVERY		24	/* failures up to which none is left out */
 #define SITES		32
 #define STORM_INTERVAL	5
 #define STORM_ROUNDS	24
@@ -223,7 +223,7 @@ static bool recount_is_right(void)
 	return false;
 }
 
-static void start(struct vm_process *p, enum before before, uint32_t first_key)
+static void start(struct vm_process *p, enum before before)
 {
 	size_t i;
 
@@ -231,7 +231,7 @@ static void start(struct vm_process *p, enum before before, uint32_t first_key)
 	if (before < FILLED)
 		return;
 	for (i = 0; i < PAGES; i++)
-		p->states[i] = first_key + i % KEYS;
+		p->states[i] = i % KEYS;
 	if (process_guest(p, GUEST_FILL, 0, PAGES))
 		tap_bail("the guest cannot fill its memory");
 }
@@ -247,8 +247,8 @@ static void prepare(enum before before)
 	}
 	/* They share with each other. */
 	mrm_set("share_force_salting", "1");
-	start(&vm, before, 0);
-	start(&neighbour, before, 0);
+	start(&vm, before);
+	start(&neighbour, before == NO_SLOTS ? EMPTY : before);
 	if (before >= SHARED && (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
 		tap_bail("not all is shared");
 	for (i = 0; i < SOME; i++) {
@@ -367,7 +367,7 @@ static void fail_in_turn(const struct operation *op)
 	else
 		fault_our_module();
 	/* What allocates a thousand times at one place is sampled. */
-	for (n = 1; right; n += n < EVERY ? 1 : 1 + n / 8) {
+	for (n = 1; right; n += n < EVERY ? 1 : n / 2) {
 		prepare(op->before);
 		run(op, n);
 		if (!outcome->fired) {
