@@ -52,15 +52,15 @@ demo:				## watch four libvirt guests share memory on the test host (5 minutes)
 test:				## unit tests, then selftests on the test host, on 6.12 and 6.1
 	@scripts/test
 
-test-all:			## the same on 7.2 and the debug kernel as well (an hour, and more the first time)
-	@MRM_STOP_SECONDS=60 scripts/test 6.12 6.1 7.2 debug
+test-all:			## the same on 7.2, the debug kernel and EPT as well (two hours, and more at first)
+	@MRM_STOP_SECONDS=60 scripts/test 6.12 6.1 7.2 debug ept
 
 test-guests:			## all tests with whole libvirt guests (25 minutes)
 	@scripts/test --guests
 
 MINUTES ?= 10
 soak:				## guests come and go on the debug kernel for MINUTES=10
-	@scripts/host --kernel debug --budget $$(($(MINUTES) * 60 + 5400)) -- \
+	@scripts/host --kernel debug --smp 1 --budget $$(($(MINUTES) * 60 + 5400)) -- \
 		env MRM_SOAK_MINUTES=$(MINUTES) selftests/run --soak
 
 test-ept:			## the tests that drive /dev/kvm, on Intel's EPT in Bochs
