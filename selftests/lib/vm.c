@@ -17,6 +17,7 @@
 #include "vm.h"
 
 #define CONTROL_SLOT	31
+#define MAX_FAILURES	1000	/* of KVM_RUN in one command, for want of memory */
 
 /**
  * vm_alloc_control() - memory for a control slot
@@ -277,12 +278,23 @@ static int set_registers(int fd, unsigned long area)
 	return 0;
 }
 
+/* With allocations failing on purpose (selftests/run --faults) it is worth another try. */
+static bool try_again(unsigned int *failures)
+{
+	if (errno == EINTR || errno == EAGAIN)
+		return true;
+	return getenv("MRM_FAULTS") && (errno == EFAULT || errno == ENOMEM) &&
+	       ++*failures < MAX_FAILURES;
+}
+
 /* Run until the guest asks for a command. */
 static int run(struct vm_vcpu *vcpu)
 {
+	unsigned int failures = 0;
+
 	for (;;) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
-			if (errno == EINTR || errno == EAGAIN)
+			if (try_again(&failures))
 				continue;
 			return -errno;
 		}
