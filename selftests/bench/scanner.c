@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,31 +27,11 @@ static long file_number(const char *path)
 	return file_read(path, buf, sizeof(buf)) > 0 ? strtol(buf, NULL, 10) : -1;
 }
 
-static pid_t find_thread(const char *name)
-{
-	DIR *proc = opendir("/proc");
-	char path[300], comm[MRM_TEXT];
-	struct dirent *entry;
-	pid_t pid = 0;
-
-	while (proc && !pid && (entry = readdir(proc))) {
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		if (atoi(entry->d_name) <= 0 || file_read(path, comm, sizeof(comm)) <= 0)
-			continue;
-		comm[strcspn(comm, "\n")] = '\0';
-		if (!strcmp(comm, name))
-			pid = atoi(entry->d_name);
-	}
-	if (proc)
-		closedir(proc);
-	return pid;
-}
-
 static void watch(const char *name)
 {
 	char path[64];
 
-	scan_thread = find_thread(name);
+	scan_thread = kernel_thread(name);
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", scan_thread);
 	if (schedstat >= 0)
 		close(schedstat);

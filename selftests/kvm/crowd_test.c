@@ -8,6 +8,7 @@
 
 #include "busy.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 
 #define VMS	64
@@ -117,7 +118,7 @@ int main(void)
 	int i;
 
 	mrm_begin();
-	seed = busy_seed();
+	seed = setting_seed("MRM_SEED");
 	start_all();
 	tap_ok(mrm_full_pass(), "a pass");
 	exact(VMS, "all at once");

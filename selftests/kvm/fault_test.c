@@ -293,7 +293,7 @@ static long run_armed(struct vm *v, void *arg)
 
 static void run(const struct operation *op, unsigned int n)
 {
-	pid_t tid = op->scanner ? fault_thread("mrm_share") : getpid();
+	pid_t tid = op->scanner ? kernel_thread("mrm_share") : getpid();
 
 	if (op->in_vm) {
 		process_call(&vm, run_armed, &(struct armed){ op->in_vm, n }, sizeof(struct armed));

@@ -16,15 +16,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../fuzz/fuzz.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -200,14 +199,6 @@ static long exec(struct vm *vm, void *unused)
 /*
  * In the test.
  */
-
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void bury(pid_t *pid)
 {
@@ -529,22 +520,9 @@ static void list_kinds(void)
 		}
 }
 
-static uint64_t choose_seed(void)
-{
-	const char *text = getenv("MRM_FUZZ_SEED");
-	uint64_t chosen = 0;
-
-	if (text)
-		return strtoull(text, NULL, 0);
-	if (getrandom(&chosen, sizeof(chosen), 0) != sizeof(chosen))
-		chosen = now_ms();
-	return chosen >> 16;
-}
-
 int main(int argc, char **argv)
 {
-	const char *text = getenv("MRM_FUZZ_SECONDS");
-	long seconds = text ? atol(text) : 60, end, discarded, broken;
+	long seconds = setting("MRM_FUZZ_SECONDS", 60), end, discarded, broken;
 	unsigned int i;
 
 	/* What a VM that execs becomes. */
@@ -552,9 +530,9 @@ int main(int argc, char **argv)
 		return 0;
 	mrm_begin();
 	list_kinds();
-	first_seed = choose_seed();
+	first_seed = setting_seed("MRM_FUZZ_SEED");
 	seed = first_seed;
-	tap_note("seed %#lx, %ld s", first_seed, seconds);
+	tap_note("%ld s", seconds);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	models = mmap(NULL, VMS * sizeof(*models), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -15,17 +15,11 @@
 
 #include "busy.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 
 /* One of these, to the process or to one thread: all end the process. */
 static const int deadly[] = { SIGKILL, SIGKILL, SIGKILL, SIGTERM, SIGSEGV, SIGABRT };
-
-static long kills(void)
-{
-	const char *text = getenv("MRM_KILLS");
-
-	return text ? atol(text) : 20;
-}
 
 static void kill_it(struct vm_process *p, uint64_t *seed)
 {
@@ -74,8 +68,8 @@ int main(void)
 
 	mrm_begin();
 	busy_begin();
-	seed = busy_seed();
+	seed = setting_seed("MRM_SEED");
 	for (what = 0; what < NR_BUSY; what++)
-		test_killed(what, kills(), &seed);
+		test_killed(what, setting("MRM_KILLS", 20), &seed);
 	return tap_done();
 }

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -19,21 +19,6 @@
 #define USED	64	/* of them; each is equal to one of the others' */
 #define STAY	2
 #define GROUP	50	/* VMs in a row whose time is compared */
-
-static long vms(void)
-{
-	const char *text = getenv("MRM_VMS");
-
-	return text ? atol(text) : 1000;
-}
-
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* A line of /proc/meminfo, in kB. */
 static long kilobytes(const char *what)
@@ -109,7 +94,8 @@ static long one(int i)
 
 int main(void)
 {
-	long n = vms(), i, took, bad = 0, first = 0, last = 0, available, vmalloc;
+	long n = setting("MRM_VMS", 1000);
+	long i, took, bad = 0, first = 0, last = 0, available, vmalloc;
 	struct vm_process stay[STAY];
 
 	mrm_begin();

@@ -14,6 +14,7 @@
 
 #include "busy.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 
 #define PAGES	2048
@@ -210,7 +211,7 @@ int main(void)
 
 	mrm_begin();
 	busy_begin();
-	seed = busy_seed();
+	seed = setting_seed("MRM_SEED");
 	for (i = 0; i < NR_PIECES; i++)
 		test_remap(&pieces[i], &seed);
 	test_plug(&seed);

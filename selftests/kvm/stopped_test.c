@@ -15,24 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "busy.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 
 #define TIMES	10
 #define SOON	2000	/* ms: an answer that waits for no process */
 
 static struct vm_process vms[NR_BUSY], other;
-
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static bool stop(pid_t pid)
 {
@@ -127,8 +119,7 @@ static void start(void)
 
 static void test_go_on(uint64_t *seed)
 {
-	const char *seconds = getenv("MRM_STOP_SECONDS");
-	long stopped = 0, bad = 0, long_ms = 1000 * (seconds ? atol(seconds) : 10);
+	long stopped = 0, bad = 0, long_ms = 1000 * setting("MRM_STOP_SECONDS", 10);
 	int i;
 
 	start();
@@ -186,7 +177,7 @@ int main(void)
 
 	mrm_begin();
 	busy_begin();
-	seed = busy_seed();
+	seed = setting_seed("MRM_SEED");
 	test_go_on(&seed);
 	test_killed(&seed);
 	return tap_done();

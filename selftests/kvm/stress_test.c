@@ -12,12 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -36,14 +35,6 @@ struct order {
 	uint64_t seed;
 	long seconds;
 };
-
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /*
  * In the VM's process.
@@ -226,23 +217,10 @@ static int vcpu_stopped(struct vm_process *p)
 	return tap_done();
 }
 
-static uint64_t choose_seed(void)
-{
-	const char *text = getenv("MRM_STRESS_SEED");
-	uint64_t seed = 0;
-
-	if (text)
-		return strtoull(text, NULL, 0);
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = now_ms();
-	return seed >> 16;
-}
-
 int main(void)
 {
 	const struct vm_config config = { .pages = PAGES, .vcpus = VCPUS };
-	const char *seconds = getenv("MRM_STRESS_SECONDS");
-	struct order order = { choose_seed(), seconds ? atol(seconds) : 60 };
+	struct order order = { 0, setting("MRM_STRESS_SECONDS", 60) };
 	struct scanning scanning = {};
 	long discarded, broken, scanned, result;
 	pthread_t scanner;
@@ -250,7 +228,8 @@ int main(void)
 
 	mrm_begin();
 	mrm_set("share_scan_time", "1");
-	tap_note("seed %#lx, %ld s", order.seed, order.seconds);
+	order.seed = setting_seed("MRM_STRESS_SEED");
+	tap_note("%ld s", order.seconds);
 	discarded = mrm_get("discarded_pages");
 	broken = mrm_get("broken_pages");
 	scanned = mrm_get("scanned_pages");

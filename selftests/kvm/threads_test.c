@@ -22,6 +22,7 @@
 
 #include "busy.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 
 #define PAGES	BUSY_PAGES
@@ -329,7 +330,7 @@ int main(void)
 		      -1, 0);
 	if (common == MAP_FAILED)
 		tap_bail("no memory");
-	seed = busy_seed();
+	seed = setting_seed("MRM_SEED");
 	for (i = 0; i < TIMES; i++)
 		test_one_by_one(&seed, &bad);
 	tap_equal(bad, 0, "%d times, threads ended one by one and the others went on", TIMES);

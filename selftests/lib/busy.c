@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -245,21 +244,4 @@ void busy_stop(void)
 void busy_end(struct vm_process *p)
 {
 	tap_equal(process_receive(p, 2 * MRM_LONG), 0, "the VM has got on");
-}
-
-/**
- * busy_seed() - choose a seed, and print it
- * Return: it.
- */
-uint64_t busy_seed(void)
-{
-	const char *text = getenv("MRM_SEED");
-	uint64_t seed = 0;
-
-	if (text)
-		seed = strtoull(text, NULL, 0);
-	else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = now_us();
-	tap_note("MRM_SEED=%#lx repeats it", seed);
-	return seed;
 }

@@ -39,6 +39,5 @@ void busy_moment(enum busy_with what, uint64_t *seed);
 void busy_stop(void);
 void busy_end(struct vm_process *p);
 void busy_delay(uint64_t *seed, uint32_t us);
-uint64_t busy_seed(void);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -218,31 +217,4 @@ unsigned long fault_storm_end(void)
 	set_both("probability", 0);
 	set_both("verbose", 2);
 	return n;
-}
-
-/**
- * fault_thread() - find a thread of the kernel
- * @name: its name
- * Return: its id; the test ends if there is none.
- */
-pid_t fault_thread(const char *name)
-{
-	char path[PATH_MAX], comm[32];
-	struct dirent *entry;
-	DIR *proc = opendir("/proc");
-	pid_t found = 0;
-
-	while (proc && !found && (entry = readdir(proc))) {
-		snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
-		if (file_read(path, comm, sizeof(comm)) < 0)
-			continue;
-		comm[strcspn(comm, "\n")] = '\0';
-		if (!strcmp(comm, name))
-			found = atoi(entry->d_name);
-	}
-	if (proc)
-		closedir(proc);
-	if (!found)
-		tap_bail("there is no thread %s", name);
-	return found;
 }

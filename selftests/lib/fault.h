@@ -21,6 +21,5 @@ void fault_arm(pid_t tid, unsigned int n);
 bool fault_fired(pid_t tid, char site[FAULT_SITE]);
 void fault_storm(unsigned int interval);
 unsigned long fault_storm_end(void);
-pid_t fault_thread(const char *name);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +17,11 @@
 
 #define MODULE	"kvm_mrm"
 
-static long now_ms(void)
+/**
+ * now_ms() - what the clock says
+ * Return: ms since some moment.
+ */
+long now_ms(void)
 {
 	struct timespec t;
 
@@ -95,6 +100,31 @@ int file_write(const char *path, const char *text)
 		err = errno ? -errno : -EIO;
 	close(fd);
 	return err;
+}
+
+/**
+ * kernel_thread() - find a thread of the kernel
+ * @name: its name
+ * Return: its id, or 0.
+ */
+pid_t kernel_thread(const char *name)
+{
+	char path[PATH_MAX], comm[MRM_TEXT];
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	pid_t found = 0;
+
+	while (proc && !found && (entry = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
+		if (atoi(entry->d_name) <= 0 || file_read(path, comm, sizeof(comm)) <= 0)
+			continue;
+		comm[strcspn(comm, "\n")] = '\0';
+		if (!strcmp(comm, name))
+			found = atoi(entry->d_name);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
 }
 
 static long parse(const char *text, const char *path)

@@ -17,9 +17,11 @@
 #define MRM_TEXT	256	/* room for what a file says, and then some */
 #define MRM_LONG	30000	/* ms: what takes longer is stuck, on a slow machine too */
 
+long now_ms(void);
 bool wait_until(bool (*done)(void *context), void *context, int ms);
 int file_read(const char *path, char *buf, size_t size);
 int file_write(const char *path, const char *text);
+pid_t kernel_thread(const char *name);
 
 long mrm_get(const char *file);
 int mrm_set(const char *file, const char *text);
