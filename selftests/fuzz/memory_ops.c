@@ -168,9 +168,10 @@ static long moved_away(struct fuzz *f, uint8_t *to, size_t pages)
 
 /*
  * Some newer kernels move several mappings one by one, and may fail in the middle.
- * What is unmapped here and mapped there has been moved.
+ * What is unmapped here and mapped there has been moved.  If nothing is unmapped
+ * there is no telling; but what the module has is never moved.
  */
-static long moved_in_part(struct fuzz *f, size_t to, long err)
+static long moved_in_part(struct fuzz *f, size_t to, bool dontunmap, long err)
 {
 	static struct fuzz_map now[FUZZ_PAGES];
 	size_t i;
@@ -181,6 +182,13 @@ static long moved_in_part(struct fuzz *f, size_t to, long err)
 		if (f->v->map[f->first + i].mapped && !now[f->first + i].mapped &&
 		    now[to + i].mapped)
 			fuzz_move(f, to + i, &f->v->page[f->first + i]);
+	for (i = 0; i < f->count && dontunmap; i++) {
+		if (now[f->first + i].ours || !f->v->map[f->first + i].mapped)
+			continue;
+		f->v->page[f->first + i].unknown = true;
+		if (!now[to + i].ours)
+			f->v->page[to + i].unknown = true;
+	}
 	return err;
 }
 
@@ -238,7 +246,7 @@ static long remap(struct fuzz *f)
 		    pages, flags);
 	p = mremap(old, f->count * PAGE_SIZE, pages * PAGE_SIZE, flags, new);
 	if (p == MAP_FAILED)
-		return flags & MREMAP_FIXED && how < 6 ? moved_in_part(f, to, -errno) : -errno;
+		return flags & MREMAP_FIXED && how < 6 ? moved_in_part(f, to, how == 4, -errno) : -errno;
 	if (how == 6)
 		return fuzz_wrong(f, f->first, "mremap onto itself succeeded");
 	if (ours && (pages > f->count || p != old))
