@@ -246,7 +246,7 @@ static long remap(struct fuzz *f)
 		    pages, flags);
 	p = mremap(old, f->count * PAGE_SIZE, pages * PAGE_SIZE, flags, new);
 	if (p == MAP_FAILED)
-		return flags & MREMAP_FIXED && how < 6 ? moved_in_part(f, to, how == 4, -errno) : -errno;
+		return how == 3 || how == 4 ? moved_in_part(f, to, how == 4, -errno) : -errno;
 	if (how == 6)
 		return fuzz_wrong(f, f->first, "mremap onto itself succeeded");
 	if (ours && (pages > f->count || p != old))
