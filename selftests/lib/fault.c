@@ -142,7 +142,7 @@ static void find_site(char site[FAULT_SITE])
 	bool tracing = false;
 	ssize_t n;
 
-	snprintf(site, FAULT_SITE, "(not logged)");
+	snprintf(site, FAULT_SITE, "(those that ask not to be logged)");
 	while ((n = read(kernel_log, record, sizeof(record) - 1)) > 0 ||
 	       (n < 0 && errno == EPIPE)) {
 		if (n < 0)
@@ -152,8 +152,11 @@ static void find_site(char site[FAULT_SITE])
 		tracing |= !!strstr(record, "FAULT_INJECTION");
 		if (!tracing || !line || !strstr(line, "[kvm_mrm]"))
 			continue;
-		for (line++; *line == ' ' || *line == '?'; line++)
+		for (line++; *line == ' '; line++)
 			;
+		/* A guess, of what was on the stack before. */
+		if (*line == '?')
+			continue;
 		plus = strchr(line, '+');
 		if (plus)
 			*plus = '\0';
@@ -202,7 +205,8 @@ static unsigned long failed(const char *kind)
 	char path[PATH_MAX], text[32] = "";
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/times", kind);
-	file_read(path, text, sizeof(text));
+	if (file_read(path, text, sizeof(text)) <= 0)
+		tap_bail("cannot read %s", path);
 	return INT_MAX - strtol(text, NULL, 10);
 }
 

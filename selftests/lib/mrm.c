@@ -55,6 +55,9 @@ static int read_fd(int fd, char *buf, size_t size)
 
 	while (n + 1 < size) {
 		got = pread(fd, buf + n, size - 1 - n, n);
+		/* Some files of debugfs know no offsets. */
+		if (got < 0 && errno == ESPIPE)
+			got = read(fd, buf + n, size - 1 - n);
 		if (got < 0)
 			return -errno;
 		if (!got)
