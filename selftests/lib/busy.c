@@ -20,6 +20,7 @@ const char * const busy_words[NR_BUSY] = { "adopting", "sharing", "breaking", "d
 /* Seen by the test and by its VMs. */
 static struct {
 	volatile long rounds[NR_BUSY];
+	volatile pid_t pid[NR_BUSY];	/* of the last that was started */
 	volatile bool stop, scan;
 } *common;
 
@@ -182,6 +183,7 @@ void busy_start(struct vm_process *p, enum busy_with what)
 
 	common->stop = false;
 	process_start(p, &config);
+	common->pid[what] = p->pid;
 	busy_fill(p);
 	process_send(p, be_busy, &what, sizeof(what));
 }
@@ -221,9 +223,15 @@ static bool another_round(void *context)
 void busy_moment(enum busy_with what, uint64_t *seed)
 {
 	struct waiting w = { what, common->rounds[what] };
+	char state[MRM_TEXT];
+	pid_t pid = common->pid[what];
 
-	if (!wait_until(another_round, &w, MRM_LONG))
+	if (!wait_until(another_round, &w, MRM_LONG)) {
+		tap_note("%ld pages are shared, share_state is %s",
+			 mrm_vm_get(pid, "shared_pages"), mrm_vm_text(pid, "share_state", state));
+		process_show(pid);
 		tap_bail("the VM that is %s does not get on", busy_words[what]);
+	}
 	busy_delay(seed, DELAY_US);
 }
 

@@ -132,8 +132,11 @@ void process_send(struct vm_process *p, process_fn fn, const void *arg, size_t b
 		tap_bail("VM %d is gone", p->pid);
 }
 
-/* What its threads are doing, for people. */
-static void show_threads(pid_t pid)
+/**
+ * process_show() - what the threads of a VM are doing, for people
+ * @pid: its process
+ */
+void process_show(pid_t pid)
 {
 	char path[300], text[4096], *line, *save;
 	struct dirent *thread;
@@ -173,7 +176,7 @@ long process_receive_or_end(struct vm_process *p, int ms)
 	long result;
 
 	if (TEMP_FAILURE_RETRY(poll(fd, 2, ms)) <= 0) {
-		show_threads(p->pid);
+		process_show(p->pid);
 		tap_bail("VM %d does not answer", p->pid);
 	}
 	close(fd[1].fd);

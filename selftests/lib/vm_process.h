@@ -46,6 +46,7 @@ long process_receive_or_end(struct vm_process *p, int ms);
 long process_receive(struct vm_process *p, int ms);
 void process_stop(struct vm_process *p);
 void process_kill(struct vm_process *p);
+void process_show(pid_t pid);
 
 long process_guest(struct vm_process *p, enum guest_command command, size_t first, size_t count);
 long process_user(struct vm_process *p, enum guest_command command, size_t first, size_t count);
