@@ -10,5 +10,5 @@ complaint+='|INFO: task .* blocked|possible (recursive|circular)|rcu.*stall|kmem
 # complaints FILE - print the lines of a log that complain.  The kernel has data races
 # of its own; those count that have a function of ours on one side.
 complaints() {
-	grep -E "$complaint" "$1" | grep -v 'BUG: KCSAN: [^[]*$' | grep .
+	grep -E "$complaint" "$1" | grep -v 'BUG: KCSAN: [^[]*$'
 }

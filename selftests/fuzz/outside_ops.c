@@ -135,38 +135,35 @@ static long poke(struct fuzz *f)
 	return result;
 }
 
-/* The advice others may give changes no contents. */
-static long advise_other(struct fuzz *f)
+/* One of these, from outside. */
+static long advise(struct fuzz *f, const int *advices, uint32_t n)
 {
 	struct iovec iov = { fuzz_address(f->first), f->count * PAGE_SIZE };
-	static const int advices[] = { MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, 25 };
-	int advice = advices[fuzz_random(f, 4)], fd = syscall(SYS_pidfd_open, f->pid, 0);
+	int advice = advices[fuzz_random(f, n)], fd = syscall(SYS_pidfd_open, f->pid, 0);
 	long result;
 
 	if (fd < 0)
 		return -errno;
 	fuzz_detail(f, "advice %d", advice);
-	result = syscall(SYS_process_madvise, fd, &iov, 1, advice, 0);
-	result = fuzz_result(result);
+	result = fuzz_result(syscall(SYS_process_madvise, fd, &iov, 1, advice, 0));
 	close(fd);
 	return result;
+}
+
+/* The advice others may give changes no contents. */
+static long advise_other(struct fuzz *f)
+{
+	static const int advices[] = { MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, 25 };
+
+	return advise(f, advices, 4);
 }
 
 /* That of discarding is not for others. */
 static long discard_other(struct fuzz *f)
 {
-	struct iovec iov = { fuzz_address(f->first), f->count * PAGE_SIZE };
 	static const int advices[] = { MADV_DONTNEED, MADV_FREE, MADV_REMOVE, 24, 102 };
-	int advice = advices[fuzz_random(f, 5)], fd = syscall(SYS_pidfd_open, f->pid, 0);
-	long result;
 
-	if (fd < 0)
-		return -errno;
-	fuzz_detail(f, "advice %d", advice);
-	result = syscall(SYS_process_madvise, fd, &iov, 1, advice, 0);
-	result = fuzz_result(result);
-	close(fd);
-	return fuzz_must_fail(f, result);
+	return fuzz_must_fail(f, advise(f, advices, 5));
 }
 
 static long clear_refs(struct fuzz *f)

@@ -293,15 +293,15 @@ static long run_armed(struct vm *v, void *arg)
 
 static void run(const struct operation *op, unsigned int n)
 {
-	pid_t tid = op->scanner ? kernel_thread("mrm_share") : getpid();
+	pid_t pid = op->scanner ? kernel_thread("mrm_share") : getpid();
 
 	if (op->in_vm) {
 		process_call(&vm, run_armed, &(struct armed){ op->in_vm, n }, sizeof(struct armed));
 		return;
 	}
-	fault_arm(tid, n);
+	fault_arm(pid, n);
 	outcome->result = op->here();
-	outcome->fired = fault_fired(tid, outcome->site);
+	outcome->fired = fault_fired(pid, outcome->site);
 }
 
 static long run_again(const struct operation *op)

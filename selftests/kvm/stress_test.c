@@ -220,7 +220,9 @@ static int vcpu_stopped(struct vm_process *p)
 int main(void)
 {
 	const struct vm_config config = { .pages = PAGES, .vcpus = VCPUS };
-	struct order order = { 0, setting("MRM_STRESS_SECONDS", 60) };
+	struct order order = {
+		setting_seed("MRM_STRESS_SEED"), setting("MRM_STRESS_SECONDS", 60)
+	};
 	struct scanning scanning = {};
 	long discarded, broken, scanned, result;
 	pthread_t scanner;
@@ -228,7 +230,6 @@ int main(void)
 
 	mrm_begin();
 	mrm_set("share_scan_time", "1");
-	order.seed = setting_seed("MRM_STRESS_SEED");
 	tap_note("%ld s", order.seconds);
 	discarded = mrm_get("discarded_pages");
 	broken = mrm_get("broken_pages");

@@ -111,24 +111,21 @@ bool fault_begin(void)
 	return true;
 }
 
-static void fail_nth_path(char path[PATH_MAX], pid_t tid)
+static void fail_nth_path(char path[PATH_MAX], pid_t pid)
 {
-	snprintf(path, PATH_MAX, "/proc/%d/task/%d/fail-nth", tid, tid);
-	/* A thread that is not the first of its process has no such directory. */
-	if (access(path, F_OK))
-		snprintf(path, PATH_MAX, "/proc/thread-self/fail-nth");
+	snprintf(path, PATH_MAX, "/proc/%d/task/%d/fail-nth", pid, pid);
 }
 
 /**
  * fault_arm() - the n-th allocation of a thread is going to fail
- * @tid: a process's first thread, or the calling thread
+ * @pid: a process, whose first thread it is, or a thread of the kernel
  * @n: from 1 on; 0: none
  */
-void fault_arm(pid_t tid, unsigned int n)
+void fault_arm(pid_t pid, unsigned int n)
 {
 	char path[PATH_MAX], text[32];
 
-	fail_nth_path(path, tid);
+	fail_nth_path(path, pid);
 	snprintf(text, sizeof(text), "%u", n);
 	skip_log();
 	if (file_write(path, text))
@@ -168,16 +165,16 @@ static void find_site(char site[FAULT_SITE])
 
 /**
  * fault_fired() - did the allocation of fault_arm() fail, or was there none?
- * @tid: as for fault_arm(); disarmed
+ * @pid: as for fault_arm(); disarmed
  * @site: where to: the function that wanted it
  * Return: true if it failed.
  */
-bool fault_fired(pid_t tid, char site[FAULT_SITE])
+bool fault_fired(pid_t pid, char site[FAULT_SITE])
 {
 	char path[PATH_MAX], text[32] = "";
 	bool fired;
 
-	fail_nth_path(path, tid);
+	fail_nth_path(path, pid);
 	if (file_read(path, text, sizeof(text)) < 0)
 		tap_bail("cannot read %s", path);
 	fired = strtol(text, NULL, 10) == 0;

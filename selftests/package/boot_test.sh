@@ -12,7 +12,6 @@ loaded_by_systemd() {
 	journalctl -b -t systemd-modules-load | grep -q "Inserted module 'kvm_mrm'"
 }
 
-
 # Not from the share: programs executed over 9p fail now and then.  Tests that unload
 # the module load it again from a file.
 vms_are_adopted() {

@@ -83,10 +83,10 @@ is_destroyed() {
 
 # Stopped as a whole, not only its vCPUs, for a full scan of the others or so.
 stands_still() {
-	local pid
-	pid=$(guest_pid "$1") && kill -STOP "$pid" &&
-		wait_until 60 counter_is full_scans -gt "$(counter full_scans)"
-	kill -CONT "$pid"
+	local pid scanned=1
+	pid=$(guest_pid "$1") && kill -STOP "$pid" || return
+	wait_until 60 counter_is full_scans -gt "$(counter full_scans)" || scanned=
+	kill -CONT "$pid" && [ -n "$scanned" ]
 }
 
 shares_nothing_for_a_while() {
@@ -100,9 +100,9 @@ gets_a_salt() {
 	echo "salt$drawn" >"$(vm_dir "$1")/salt"
 }
 
-# Some steps, so that a guest has a life of half a dozen.
+# One thing is done to one guest, and all of them must get on.
 step() {
-	local slot name pid
+	local slot name
 	steps=$((steps + 1))
 	draw ${#slots[@]}
 	slot=$drawn
