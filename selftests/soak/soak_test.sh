@@ -33,7 +33,7 @@ new_guest() {
 	lives=$((lives + 1))
 	name=g$lives
 	draw 4
-	mib[$slot]=$((112 + drawn * 16))
+	mib[$slot]=$((128 + drawn * 16))
 	draw 2
 	if [ "$drawn" = 1 ]; then
 		options=(--append 'page_reporting.page_reporting_order=0'
@@ -110,7 +110,7 @@ step() {
 	draw 10
 	case $drawn in
 	0 | 1 | 2 | 3)
-		draw 40
+		draw 33
 		check "$steps: $name balloons by $drawn MiB" \
 			balloon "$name" $(((mib[$slot] - drawn) << 10))
 		;;
