@@ -59,9 +59,10 @@ test-guests:			## all tests with whole libvirt guests (25 minutes)
 	@scripts/test --guests
 
 MINUTES ?= 10
-soak:				## guests come and go on the debug kernel for MINUTES=10
+soak:				## guests come and go on the debug kernel for MINUTES=10 [SEED=N]
 	@scripts/host --kernel debug --smp 1 --budget $$(($(MINUTES) * 60 + 5400)) -- \
-		env MRM_SOAK_MINUTES=$(MINUTES) selftests/run --soak
+		env MRM_SOAK_MINUTES=$(MINUTES) $(if $(SEED),MRM_SOAK_SEED=$(SEED)) \
+			selftests/run --soak
 
 test-ept:			## the tests that drive /dev/kvm, on Intel's EPT in Bochs
 	@scripts/test ept

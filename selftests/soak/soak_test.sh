@@ -27,7 +27,8 @@ draw() {
 }
 
 # A guest whose memory is partly that of all others, and which goes through all of
-# it again and again; half of them report what is free.
+# it again and again, with pauses in which others get to boot: there is one processor.
+# Half of them report what is free.
 new_guest() {
 	local slot=$1 name options=()
 	lives=$((lives + 1))
@@ -40,7 +41,7 @@ new_guest() {
 			--devices "<memballoon model='virtio' freePageReporting='on'/>")
 	fi
 	guest[$slot]=$name
-	define "$name" "${mib[$slot]}" --run "memcheck -s $lives -c 4 -i 200 30" "${options[@]}"
+	define "$name" "${mib[$slot]}" --run "memcheck -s $lives -c 4 -i 3000 30" "${options[@]}"
 }
 
 boot() {
