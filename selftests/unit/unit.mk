@@ -3,9 +3,9 @@
 # Unit tests of the files of the module that are pure arithmetic, compiled for
 # user space.  Included by ../Makefile.
 
-pure := scan_order scan_rate vm_name
+pure := estimate scan_order scan_rate vm_name
 unit_objects := $(patsubst $(here)/unit/%.c,$(O)/unit/%.o,$(wildcard $(here)/unit/*.c)) \
-	$(pure:%=$(O)/unit/src/%.o) $(O)/unit/tap.o
+	$(pure:%=$(O)/unit/src/%.o) $(O)/unit/lib/tap.o $(O)/unit/lib/setting.o
 unit_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I$(here)/lib -I$(here)/../src \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -20,8 +20,8 @@ $(O)/unit/%.o: $(here)/unit/%.c
 $(O)/unit/src/%.o: $(here)/../src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(unit_flags) -MMD -c -o $@ $<
-$(O)/unit/tap.o: $(here)/lib/tap.c
+$(O)/unit/lib/%.o: $(here)/lib/%.c
 	@mkdir -p $(@D)
 	$(CC) $(unit_flags) -MMD -c -o $@ $<
 
--include $(wildcard $(O)/unit/*.d $(O)/unit/src/*.d)
+-include $(wildcard $(O)/unit/*.d $(O)/unit/src/*.d $(O)/unit/lib/*.d)
