@@ -16,6 +16,8 @@ int main(void)
 
 	draw_seed(setting_seed("MRM_SEED"));
 	test_estimate();
+	test_policy();
+	test_reclaim();
 	test_scan_order();
 	test_scan_rate();
 	test_vm_name();

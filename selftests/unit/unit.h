@@ -5,6 +5,8 @@
 #include "scan_order.h"		/* u64 in kernel and user space */
 
 void test_estimate(void);
+void test_policy(void);
+void test_reclaim(void);
 void test_scan_order(void);
 void test_scan_rate(void);
 void test_vm_name(void);
