@@ -18,50 +18,46 @@
 static struct kobject *root, *vm_root;
 
 /**
- * struct tunable - a number an administrator may set
- * @attr: the file
- * @value: the number
- * @max: the largest allowed; the smallest is 0
- * @unit: for messages
+ * mrm_tunable_show() - show a tunable
+ * @kobj: the host's directory
+ * @attr: of a struct mrm_tunable
+ * @buf: a page
+ * Return: bytes.
  */
-struct tunable {
-	struct kobj_attribute attr;
-	unsigned long *value;
-	unsigned long max;
-	const char *unit;
-};
-
-static ssize_t tunable_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+ssize_t mrm_tunable_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	struct tunable *t = container_of(attr, struct tunable, attr);
+	struct mrm_tunable *t = container_of(attr, struct mrm_tunable, attr);
 
 	return sysfs_emit(buf, "%lu\n", READ_ONCE(*t->value));
 }
 
-static ssize_t tunable_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
-			     size_t n)
+/**
+ * mrm_tunable_store() - take what was written to a tunable
+ * @kobj: the host's directory
+ * @attr: of a struct mrm_tunable
+ * @buf: what was written
+ * @n: bytes
+ * Return: @n, or -EINVAL: it is out of range, and the old value stays.
+ */
+ssize_t mrm_tunable_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
+			  size_t n)
 {
-	struct tunable *t = container_of(attr, struct tunable, attr);
+	struct mrm_tunable *t = container_of(attr, struct mrm_tunable, attr);
 	unsigned long value;
 
-	if (mrm_attr_parse(buf, t->max, &value))
-		return mrm_attr_refuse(kobj, attr->attr.name, buf, n, t->max, t->unit);
+	if (mrm_attr_parse(buf, t->min, t->max, &value))
+		return mrm_attr_refuse(kobj, attr->attr.name, buf, n, t->min, t->max, t->unit);
 	WRITE_ONCE(*t->value, value);
-	mrm_scan_wake();
+	t->changed();
 	return n;
 }
 
-#define TUNABLE(_name, _value, _max, _unit)					\
-	static struct tunable tunable_##_name = {				\
-		.attr = __ATTR(_name, 0644, tunable_show, tunable_store),	\
-		.value = &(_value),						\
-		.max = _max,							\
-		.unit = _unit,							\
-	}
+#define SCAN_TUNABLE(_name, _value, _max, _unit)	\
+	MRM_TUNABLE(_name, _value, 0, _max, _unit, mrm_scan_wake)
 
-TUNABLE(share_scan_time, mrm_scan_tunables.scan_time, MRM_SCAN_TIME_MAX, "seconds");
-TUNABLE(share_rate_max, mrm_scan_tunables.rate_max, MRM_SCAN_RATE_MAX, "pages/s");
-TUNABLE(share_cpu_max, mrm_scan_tunables.cpu_max, MRM_SCAN_CPU_MAX, "per cent");
+SCAN_TUNABLE(share_scan_time, mrm_scan_tunables.scan_time, MRM_SCAN_TIME_MAX, "seconds");
+SCAN_TUNABLE(share_rate_max, mrm_scan_tunables.rate_max, MRM_SCAN_RATE_MAX, "pages/s");
+SCAN_TUNABLE(share_cpu_max, mrm_scan_tunables.cpu_max, MRM_SCAN_CPU_MAX, "per cent");
 
 static ssize_t share_force_salting_show(struct kobject *kobj, struct kobj_attribute *attr,
 					char *buf)
@@ -75,8 +71,9 @@ static ssize_t share_force_salting_store(struct kobject *kobj, struct kobj_attri
 	unsigned long mode;
 	int err;
 
-	if (mrm_attr_parse(buf, MRM_SALT_FORCE, &mode))
-		return mrm_attr_refuse(kobj, attr->attr.name, buf, n, MRM_SALT_FORCE, "(a mode)");
+	if (mrm_attr_parse(buf, 0, MRM_SALT_FORCE, &mode))
+		return mrm_attr_refuse(kobj, attr->attr.name, buf, n, 0, MRM_SALT_FORCE,
+				       "(a mode)");
 	err = mrm_share_set_force_salting(mode);
 	return err ?: n;
 }
@@ -89,8 +86,8 @@ static ssize_t share_scan_now_store(struct kobject *kobj, struct kobj_attribute 
 	unsigned long value;
 	int err;
 
-	if (mrm_attr_parse(buf, 1, &value) || !value)
-		return mrm_attr_refuse(kobj, attr->attr.name, buf, n, 1, "(write 1)");
+	if (mrm_attr_parse(buf, 1, 1, &value))
+		return mrm_attr_refuse(kobj, attr->attr.name, buf, n, 1, 1, "(write 1)");
 	err = mrm_scan_now();
 	if (err)
 		pr_warn_ratelimited("share_scan_now: scanning is stopped, share_cpu_max is 0\n");
@@ -104,17 +101,8 @@ static ssize_t share_scan_now_show(struct kobject *kobj, struct kobj_attribute *
 
 static struct kobj_attribute share_scan_now = __ATTR_RW(share_scan_now);
 
-/* A read-only file of the host whose value is an expression. */
-#define HOST_VALUE(_name, _fmt, _expr)							\
-	static ssize_t _name##_show(struct kobject *kobj, struct kobj_attribute *attr,	\
-				    char *buf)						\
-	{										\
-		return sysfs_emit(buf, _fmt "\n", _expr);				\
-	}										\
-	static struct kobj_attribute host_##_name = __ATTR_RO(_name)
-
 #define HOST_COUNTER(_name, _counter)	\
-	HOST_VALUE(_name, "%ld", mrm_counter_read(&mrm_host_counters, _counter))
+	MRM_HOST_VALUE(_name, "%ld", mrm_counter_read(&mrm_host_counters, _counter))
 
 static unsigned long host_adopted_pages(void)
 {
@@ -139,22 +127,22 @@ static long host_saved(void)
 	return max(mrm_counter_read(&mrm_host_counters, MRM_SHARED) - mrm_shared_frames(), 0L);
 }
 
-HOST_VALUE(vms, "%lu", mrm_nr_vms());
-HOST_VALUE(adopted_bytes, "%lu", host_adopted_pages() << PAGE_SHIFT);
-HOST_VALUE(resident_pages, "%ld", host_resident());
+MRM_HOST_VALUE(vms, "%lu", mrm_nr_vms());
+MRM_HOST_VALUE(adopted_bytes, "%lu", host_adopted_pages() << PAGE_SHIFT);
+MRM_HOST_VALUE(resident_pages, "%ld", host_resident());
 HOST_COUNTER(private_pages, MRM_PRIVATE);
 HOST_COUNTER(shared_pages, MRM_SHARED);
-HOST_VALUE(shared_frames, "%ld", mrm_shared_frames());
+MRM_HOST_VALUE(shared_frames, "%ld", mrm_shared_frames());
 HOST_COUNTER(zero_pages, MRM_ZERO);
-HOST_VALUE(zero_frames, "%ld", mrm_zero_frames());
-HOST_VALUE(saved_pages, "%ld", host_saved());
+MRM_HOST_VALUE(zero_frames, "%ld", mrm_zero_frames());
+MRM_HOST_VALUE(saved_pages, "%ld", host_saved());
 HOST_COUNTER(scanned_pages, MRM_SCANNED);
 HOST_COUNTER(hinted_pages, MRM_HINTED);
 HOST_COUNTER(broken_pages, MRM_BROKEN);
 HOST_COUNTER(ineligible_pages, MRM_INELIGIBLE);
 HOST_COUNTER(discarded_pages, MRM_DISCARDED);
-HOST_VALUE(full_scans, "%lu", mrm_scan_rounds());
-HOST_VALUE(scan_cpu_ns, "%llu", mrm_scan_cpu_ns());
+MRM_HOST_VALUE(full_scans, "%lu", mrm_scan_rounds());
+MRM_HOST_VALUE(scan_cpu_ns, "%llu", mrm_scan_cpu_ns());
 
 static ssize_t overhead_bytes_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
@@ -195,6 +183,12 @@ static const struct attribute_group root_group = {
 	.attrs = root_attrs,
 };
 
+static const struct attribute_group *root_groups[] = {
+	&root_group,
+	&mrm_sample_host_group,
+	NULL
+};
+
 /* poll() on these files wakes when VMs come and go, and after each round. */
 static void notify(const char *name)
 {
@@ -213,6 +207,7 @@ static int vm_event(struct notifier_block *nb, unsigned long event, void *data)
 	}
 	notify("vms");
 	mrm_scan_wake();
+	mrm_sample_wake();
 	return NOTIFY_OK;
 }
 
@@ -238,7 +233,7 @@ int mrm_sysfs_init(void)
 	if (!root)
 		return -ENOMEM;
 	vm_root = kobject_create_and_add("vm", root);
-	err = vm_root ? sysfs_create_group(root, &root_group) : -ENOMEM;
+	err = vm_root ? sysfs_create_groups(root, root_groups) : -ENOMEM;
 	if (err) {
 		kobject_put(vm_root);
 		kobject_put(root);
@@ -256,7 +251,7 @@ void mrm_sysfs_exit(void)
 {
 	mrm_scan_on_round(NULL);
 	mrm_vm_unregister_notifier(&vm_nb);
-	sysfs_remove_group(root, &root_group);
+	sysfs_remove_groups(root, root_groups);
 	kobject_put(vm_root);
 	kobject_put(root);
 }

@@ -14,42 +14,13 @@
 #include "sysfs_attr.h"
 #include "vm.h"
 
-/**
- * struct vm_attr - a file of a VM
- * @attr: the file
- * @counter: the counter it shows, where @show is vm_counter_show()
- * @show: shows it
- * @store: takes what was written
- */
-struct vm_attr {
-	struct attribute attr;
-	enum mrm_counter counter;
-	ssize_t (*show)(struct mrm_vm *vm, const struct vm_attr *attr, char *buf);
-	ssize_t (*store)(struct mrm_vm *vm, const char *buf, size_t n);
-};
-
-#define VM_ATTR(_name, _mode, _show, _store)						\
-	static struct vm_attr vm_##_name = {						\
-		.attr = { .name = #_name, .mode = _mode },				\
-		.show = _show,								\
-		.store = _store,							\
-	}
-
-#define VM_VALUE(_name, _fmt, _expr)							\
-	static ssize_t vm_##_name##_show(struct mrm_vm *vm, const struct vm_attr *attr,	\
-					 char *buf)					\
-	{										\
-		return sysfs_emit(buf, _fmt "\n", _expr);				\
-	}										\
-	VM_ATTR(_name, 0444, vm_##_name##_show, NULL)
-
-static ssize_t vm_counter_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
+static ssize_t vm_counter_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf)
 {
 	return sysfs_emit(buf, "%ld\n", mrm_counter_read(&vm->counters, attr->counter));
 }
 
 #define VM_COUNTER(_name, _counter)							\
-	static struct vm_attr vm_##_name = {						\
+	static struct mrm_vm_attr vm_##_name = {						\
 		.attr = { .name = #_name, .mode = 0444 },				\
 		.counter = _counter,							\
 		.show = vm_counter_show,						\
@@ -57,7 +28,7 @@ static ssize_t vm_counter_show(struct mrm_vm *vm, const struct vm_attr *attr, ch
 
 /* What a walk finds, for which there may be no memory. */
 #define VM_SHARING(_name, _member)							\
-	static ssize_t vm_##_name##_show(struct mrm_vm *vm, const struct vm_attr *attr,	\
+	static ssize_t vm_##_name##_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr,	\
 					 char *buf)					\
 	{										\
 		struct mrm_sharing s;							\
@@ -65,9 +36,10 @@ static ssize_t vm_counter_show(struct mrm_vm *vm, const struct vm_attr *attr, ch
 											\
 		return err ?: sysfs_emit(buf, "%lu\n", s._member);			\
 	}										\
-	VM_ATTR(_name, 0444, vm_##_name##_show, NULL)
+	MRM_VM_ATTR(_name, 0444, vm_##_name##_show, NULL)
 
-static ssize_t vm_not_adopted_bytes_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
+static ssize_t vm_not_adopted_bytes_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr,
+					 char *buf)
 {
 	enum mrm_reason reason;
 	long pages = mrm_vm_not_adopted(vm, &reason);
@@ -75,7 +47,8 @@ static ssize_t vm_not_adopted_bytes_show(struct mrm_vm *vm, const struct vm_attr
 	return pages < 0 ? pages : sysfs_emit(buf, "%lu\n", pages << PAGE_SHIFT);
 }
 
-static ssize_t vm_not_adopted_reason_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
+static ssize_t vm_not_adopted_reason_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr,
+					  char *buf)
 {
 	enum mrm_reason reason;
 	long pages = mrm_vm_not_adopted(vm, &reason);
@@ -83,7 +56,7 @@ static ssize_t vm_not_adopted_reason_show(struct mrm_vm *vm, const struct vm_att
 	return pages < 0 ? pages : sysfs_emit(buf, "%s\n", pages ? mrm_reason_words(reason) : "");
 }
 
-static ssize_t vm_share_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
+static ssize_t vm_share_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", READ_ONCE(vm->share));
 }
@@ -93,14 +66,14 @@ static ssize_t vm_share_store(struct mrm_vm *vm, const char *buf, size_t n)
 	unsigned long value;
 	int err;
 
-	if (mrm_attr_parse(buf, 1, &value))
-		return mrm_attr_refuse(&vm->kobj, "share", buf, n, 1, "(off or on)");
+	if (mrm_attr_parse(buf, 0, 1, &value))
+		return mrm_attr_refuse(&vm->kobj, "share", buf, n, 0, 1, "(off or on)");
 	err = mrm_share_set_enabled(vm, value);
 	mrm_scan_wake();
 	return err ?: n;
 }
 
-static ssize_t vm_salt_show(struct mrm_vm *vm, const struct vm_attr *attr, char *buf)
+static ssize_t vm_salt_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf)
 {
 	return mrm_share_show_salt(vm, buf);
 }
@@ -125,12 +98,12 @@ static ssize_t vm_salt_store(struct mrm_vm *vm, const char *buf, size_t n)
 	return err ?: n;
 }
 
-VM_VALUE(pid, "%d", vm->pid);
-VM_VALUE(name, "%s", vm->name);
-VM_VALUE(adopted_bytes, "%lu", atomic_long_read(&vm->adopted) << PAGE_SHIFT);
-VM_ATTR(not_adopted_bytes, 0444, vm_not_adopted_bytes_show, NULL);
-VM_ATTR(not_adopted_reason, 0444, vm_not_adopted_reason_show, NULL);
-VM_VALUE(resident_pages, "%ld", mrm_vm_resident(vm));
+MRM_VM_VALUE(pid, "%d", vm->pid);
+MRM_VM_VALUE(name, "%s", vm->name);
+MRM_VM_VALUE(adopted_bytes, "%lu", atomic_long_read(&vm->adopted) << PAGE_SHIFT);
+MRM_VM_ATTR(not_adopted_bytes, 0444, vm_not_adopted_bytes_show, NULL);
+MRM_VM_ATTR(not_adopted_reason, 0444, vm_not_adopted_reason_show, NULL);
+MRM_VM_VALUE(resident_pages, "%ld", mrm_vm_resident(vm));
 VM_COUNTER(private_pages, MRM_PRIVATE);
 VM_COUNTER(shared_pages, MRM_SHARED);
 VM_COUNTER(zero_pages, MRM_ZERO);
@@ -141,12 +114,12 @@ VM_COUNTER(hinted_pages, MRM_HINTED);
 VM_COUNTER(broken_pages, MRM_BROKEN);
 VM_COUNTER(ineligible_pages, MRM_INELIGIBLE);
 VM_COUNTER(discarded_pages, MRM_DISCARDED);
-VM_VALUE(full_scans, "%ld", atomic_long_read(&vm->full_scans));
+MRM_VM_VALUE(full_scans, "%ld", atomic_long_read(&vm->full_scans));
 VM_COUNTER(scan_cpu_ns, MRM_SCAN_NS);
 VM_SHARING(overhead_bytes, overhead);
-VM_VALUE(share_state, "%s", READ_ONCE(vm->share_state));
-VM_ATTR(share, 0644, vm_share_show, vm_share_store);
-VM_ATTR(salt, 0600, vm_salt_show, vm_salt_store);
+MRM_VM_VALUE(share_state, "%s", READ_ONCE(vm->share_state));
+MRM_VM_ATTR(share, 0644, vm_share_show, vm_share_store);
+MRM_VM_ATTR(salt, 0600, vm_salt_show, vm_salt_store);
 
 static struct attribute *vm_attrs[] = {
 	&vm_pid.attr,
@@ -173,11 +146,20 @@ static struct attribute *vm_attrs[] = {
 	&vm_salt.attr,
 	NULL
 };
-ATTRIBUTE_GROUPS(vm);
+
+static const struct attribute_group vm_group = {
+	.attrs = vm_attrs,
+};
+
+static const struct attribute_group *vm_groups[] = {
+	&vm_group,
+	&mrm_sample_vm_group,
+	NULL
+};
 
 static ssize_t vm_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
 {
-	struct vm_attr *a = container_of(attr, struct vm_attr, attr);
+	struct mrm_vm_attr *a = container_of(attr, struct mrm_vm_attr, attr);
 
 	return a->show(container_of(kobj, struct mrm_vm, kobj), a, buf);
 }
@@ -185,7 +167,7 @@ static ssize_t vm_attr_show(struct kobject *kobj, struct attribute *attr, char *
 static ssize_t vm_attr_store(struct kobject *kobj, struct attribute *attr, const char *buf,
 			     size_t n)
 {
-	struct vm_attr *a = container_of(attr, struct vm_attr, attr);
+	struct mrm_vm_attr *a = container_of(attr, struct mrm_vm_attr, attr);
 
 	return a->store ? a->store(container_of(kobj, struct mrm_vm, kobj), buf, n) : -EACCES;
 }
