@@ -18,6 +18,7 @@ int main(void)
 	test_estimate();
 	test_policy();
 	test_reclaim();
+	test_sample_pick();
 	test_scan_order();
 	test_scan_rate();
 	test_vm_name();

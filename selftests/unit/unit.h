@@ -7,6 +7,7 @@
 void test_estimate(void);
 void test_policy(void);
 void test_reclaim(void);
+void test_sample_pick(void);
 void test_scan_order(void);
 void test_scan_rate(void);
 void test_vm_name(void);

@@ -3,7 +3,7 @@
 # Unit tests of the files of the module that are pure arithmetic, compiled for
 # user space.  Included by ../Makefile.
 
-pure := estimate policy scan_order scan_rate vm_name
+pure := estimate policy sample_pick scan_order scan_rate vm_name
 unit_objects := $(patsubst $(here)/unit/%.c,$(O)/unit/%.o,$(wildcard $(here)/unit/*.c)) \
 	$(pure:%=$(O)/unit/src/%.o) $(O)/unit/lib/tap.o $(O)/unit/lib/setting.o
 unit_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -I$(here)/lib -I$(here)/../src \
