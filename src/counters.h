@@ -17,6 +17,8 @@ struct mrm_vm;
  * @MRM_BROKEN: shared guest pages that became private again so far
  * @MRM_DISCARDED: guest pages given back by MADV_DONTNEED so far
  * @MRM_SCAN_NS: time the scanner worked for it, ns (a VM's part)
+ * @MRM_SAMPLES: periods of sampling completed so far
+ * @MRM_SAMPLE_FAULTS: faults that sampling has cost so far
  * @MRM_NR_COUNTERS: how many there are
  */
 enum mrm_counter {
@@ -29,6 +31,8 @@ enum mrm_counter {
 	MRM_BROKEN,
 	MRM_DISCARDED,
 	MRM_SCAN_NS,
+	MRM_SAMPLES,
+	MRM_SAMPLE_FAULTS,
 	MRM_NR_COUNTERS
 };
 

@@ -325,6 +325,7 @@ static void guest_evict_inode(struct inode *inode)
 	if (WARN_ON_ONCE(!xa_empty(&vm->pages)))
 		mrm_guest_pages_drop(vm, 0, ULONG_MAX);
 	kfree(vm->scan.spans);
+	kvfree(vm->sample.picks);
 	if (vm->memcg)
 		mem_cgroup_put(vm->memcg);
 	if (vm->mm)

@@ -12,6 +12,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_file.h"
+#include "sample.h"
 #include "scan.h"
 #include "sysfs.h"
 #include "vm.h"
@@ -37,9 +38,12 @@ static int __init mrm_init(void)
 	err = mrm_scan_init();
 	if (err)
 		goto vm;
-	err = mrm_discard_init();
+	err = mrm_sample_init();
 	if (err)
 		goto scan;
+	err = mrm_discard_init();
+	if (err)
+		goto sample;
 	/* Last: from here on there are VMs. */
 	err = mrm_adopt_init();
 	if (err)
@@ -47,6 +51,8 @@ static int __init mrm_init(void)
 	return 0;
 discard:
 	mrm_discard_exit();
+sample:
+	mrm_sample_exit();
 scan:
 	mrm_scan_exit();
 vm:
@@ -65,6 +71,7 @@ static void __exit mrm_exit(void)
 {
 	mrm_adopt_exit();
 	mrm_discard_exit();
+	mrm_sample_exit();
 	mrm_scan_exit();
 	/* VMs are unlisted while sysfs and debugfs still can remove theirs. */
 	mrm_vm_exit();

@@ -7,6 +7,7 @@
 #else
 #include <stdbool.h>
 #include <stdint.h>
+typedef int64_t s64;
 typedef uint64_t u64;
 typedef uint32_t u32;
 #endif

@@ -23,6 +23,7 @@
 
 #include "counters.h"
 #include "reason.h"
+#include "sample.h"
 #include "scan_order.h"
 
 struct dentry;
@@ -123,6 +124,7 @@ struct mrm_scan {
  * @kvms_lock: protects @kvms; taken in a kprobe, so with interrupts off
  * @adopting: the adoption that is under way, see guest_file.c; under @lock
  * @scan: the scanner's cursor
+ * @sample: its working set, see sample.c
  * @sharing: cached recount of what sharing saves, see sharing.c
  * @counted: in the number of VMs
  * @by_mm: in the hash by mm
@@ -170,6 +172,7 @@ struct mrm_vm {
 		enum mrm_reason reason;
 	} adopting;
 	struct mrm_scan scan;
+	struct mrm_sample sample;
 	struct mrm_sharing_cache {
 		struct mutex lock;
 		u64 until_ns;
@@ -238,8 +241,11 @@ int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm);
 void mrm_kvm_destroyed(struct kvm *kvm);
 bool mrm_vm_start_cow(struct mrm_vm *vm);
 const char *mrm_vm_not_to_share(struct mrm_vm *vm);
+bool mrm_vm_runs(struct mrm_vm *vm);
 void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ranges);
 void mrm_ranges_free(struct list_head *ranges);
+struct mrm_range *mrm_vm_copy_ram(struct mrm_vm *vm, size_t *n, unsigned long *pages);
+long mrm_vm_size_pages(struct mrm_vm *vm);
 long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason);
 
 int mrm_vm_init(void);

@@ -5,6 +5,8 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 
@@ -51,6 +53,45 @@ static bool has_run(struct kvm *kvm)
 		if (rcu_access_pointer(vcpu->pid))
 			return true;
 	return false;
+}
+
+/* Is one of its vCPUs in KVM_RUN?  Context: kvms_lock held, @kvm not dead. */
+static bool runs(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		if (mutex_is_locked(&vcpu->mutex))
+			return true;
+	return false;
+}
+
+/**
+ * mrm_vm_runs() - is a vCPU of the VM inside KVM_RUN just now?
+ * @vm: the VM
+ *
+ * KVM holds a vCPU's mutex in KVM_RUN, also while the vCPU is halted.  A VM that is
+ * suspended or stopped by a signal has left KVM_RUN.  Other ioctls on a vCPU take
+ * the mutex, too, but not for long.
+ *
+ * Context: Any but under kvms_lock.
+ * Return: true if one is.
+ */
+bool mrm_vm_runs(struct mrm_vm *vm)
+{
+	struct mrm_kvm *k;
+	bool found = false;
+
+	/* kvms_lock keeps KVM from freeing those that are not dead. */
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node) {
+		found = !k->dead && runs(k->kvm);
+		if (found)
+			break;
+	}
+	spin_unlock_irq(&vm->kvms_lock);
+	return found;
 }
 
 /**
@@ -138,8 +179,51 @@ static int by_first(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Copy of the ranges that were not adopted, sorted; *n says how many.  NULL without memory. */
-static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
+static bool not_adopted(const struct mrm_range *r)
+{
+	return r->reason != MRM_ADOPTED;
+}
+
+/* Guest RAM: not a device's memory; what is small and was left alone is firmware and the like. */
+static bool is_ram(const struct mrm_range *r)
+{
+	if (r->reason == MRM_ADOPTED)
+		return true;
+	return r->reason != MRM_DEVICE && r->pages >= SZ_2M >> PAGE_SHIFT;
+}
+
+/* Guest RAM that is in the process, so that its being touched can be seen. */
+static bool is_seen(const struct mrm_range *r)
+{
+	return is_ram(r) && r->reason != MRM_GUEST_MEMFD;
+}
+
+/* Sorted, so that no two name the same memory; returns how many are left. */
+static size_t make_disjoint(struct mrm_range *ranges, size_t n)
+{
+	unsigned long end = 0, from, to;
+	size_t i, left = 0;
+
+	sort(ranges, n, sizeof(*ranges), by_first, NULL);
+	for (i = 0; i < n; i++) {
+		from = max(ranges[i].first, end);
+		to = ranges[i].first + ranges[i].pages;
+		if (to <= from)
+			continue;
+		end = to;
+		ranges[left] = ranges[i];
+		ranges[left].first = from;
+		ranges[left++].pages = to - from;
+	}
+	return left;
+}
+
+/*
+ * Copy of the ranges that are wanted, sorted and disjoint, as two struct kvm of a
+ * process may name the same memory; *n says how many.  NULL without memory.
+ */
+static struct mrm_range *copy_ranges(struct mrm_vm *vm, bool (*wanted)(const struct mrm_range *),
+				     size_t *n)
 {
 	struct mrm_range *r, *copy;
 	size_t room = 0;
@@ -147,17 +231,70 @@ static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
 	*n = 0;
 	mutex_lock(&vm->ranges_lock);
 	list_for_each_entry(r, &vm->ranges, node)
-		room += r->reason != MRM_ADOPTED;
+		room += wanted(r);
 	copy = kvcalloc(room, sizeof(*copy), GFP_KERNEL);
 	if (copy) {
 		list_for_each_entry(r, &vm->ranges, node)
-			if (r->reason != MRM_ADOPTED)
+			if (wanted(r))
 				copy[(*n)++] = *r;
 	}
 	mutex_unlock(&vm->ranges_lock);
 	if (copy)
-		sort(copy, *n, sizeof(*copy), by_first, NULL);
+		*n = make_disjoint(copy, *n);
 	return copy;
+}
+
+static unsigned long count_pages(const struct mrm_range *ranges, size_t n)
+{
+	unsigned long pages = 0;
+
+	while (n--)
+		pages += ranges[n].pages;
+	return pages;
+}
+
+/**
+ * mrm_vm_copy_ram() - the guest RAM whose being touched can be seen
+ * @vm: the VM
+ * @n: how many ranges there are
+ * @pages: how many guest pages they have
+ *
+ * Adopted or not, but without firmware, memory of devices, and guest_memfd.
+ *
+ * Context: May sleep.
+ * Return: the ranges, in order and disjoint, to be given to kvfree(); NULL without
+ * memory.
+ */
+struct mrm_range *mrm_vm_copy_ram(struct mrm_vm *vm, size_t *n, unsigned long *pages)
+{
+	struct mrm_range *ram = copy_ranges(vm, is_seen, n);
+
+	if (ram)
+		*pages = count_pages(ram, *n);
+	return ram;
+}
+
+/**
+ * mrm_vm_size_pages() - how large a VM is
+ * @vm: the VM
+ *
+ * All its guest RAM, adopted or not, but without firmware and memory of devices.
+ *
+ * Context: May sleep.
+ * Return: guest pages, or -ENOMEM.
+ */
+long mrm_vm_size_pages(struct mrm_vm *vm)
+{
+	struct mrm_range *ram;
+	long pages;
+	size_t n;
+
+	ram = copy_ranges(vm, is_ram, &n);
+	if (!ram)
+		return -ENOMEM;
+	pages = count_pages(ram, n);
+	kvfree(ram);
+	return pages;
 }
 
 /**
@@ -165,33 +302,27 @@ static struct mrm_range *copy_not_adopted(struct mrm_vm *vm, size_t *n)
  * @vm: the VM
  * @reason: where the reason of the largest such range is put
  *
- * Two struct kvm of a process may name the same memory; it counts once.
- *
  * Context: May sleep.
  * Return: guest pages, or -ENOMEM.
  */
 long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason)
 {
-	unsigned long pages = 0, largest = 0, end = 0, from, to;
+	unsigned long largest = 0;
 	struct mrm_range *copy;
+	long pages;
 	size_t n, i;
 
 	*reason = MRM_ADOPTED;
-	copy = copy_not_adopted(vm, &n);
+	copy = copy_ranges(vm, not_adopted, &n);
 	if (!copy)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
-		from = max(copy[i].first, end);
-		to = copy[i].first + copy[i].pages;
-		if (to > from) {
-			pages += to - from;
-			end = to;
-		}
 		if (copy[i].pages > largest) {
 			largest = copy[i].pages;
 			*reason = copy[i].reason;
 		}
 	}
+	pages = count_pages(copy, n);
 	kvfree(copy);
 	return pages;
 }

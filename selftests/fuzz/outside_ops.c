@@ -232,6 +232,9 @@ static long tune(struct fuzz *f)
 		{ "share_rate_max", { "10000000", "1000", "0", "10000000" }, false },
 		{ "share_cpu_max", { "100", "10", "0", "100" }, false },
 		{ "share_scan_now", { "1", "1", "1", "1" }, false },
+		{ "sample_period", { "1", "0", "1", "2" }, false },
+		{ "sample_pages", { "1000", "100", "1", "10000" }, false },
+		{ "sample_method", { "1", "0", "1", "0" }, false },
 	};
 	unsigned int i = fuzz_random(f, sizeof(knobs) / sizeof(knobs[0]));
 	const char *value = knobs[i].values[fuzz_random(f, 2) ? 0 : fuzz_random(f, 4)];

@@ -32,23 +32,26 @@ static const struct rule {
 	const char *name;
 	bool debug;
 	unsigned int mode;
-	long max;		/* of a number; -1: it is none */
+	long min, max;		/* of a number; max is -1: it is none */
 } rules[] = {
-	{ "share_scan_time", false, 0644, 604800 },
-	{ "share_rate_max", false, 0644, 10000000 },
-	{ "share_cpu_max", false, 0644, 100 },
-	{ "share_force_salting", false, 0644, 2 },
+	{ "share_scan_time", false, 0644, 0, 604800 },
+	{ "share_rate_max", false, 0644, 0, 10000000 },
+	{ "share_cpu_max", false, 0644, 0, 100 },
+	{ "share_force_salting", false, 0644, 0, 2 },
 	/* 1 alone is accepted, and what it says does not stay. */
-	{ "share_scan_now", false, 0644, -1 },
-	{ "share", false, 0644, 1 },
+	{ "share_scan_now", false, 0644, 0, -1 },
+	{ "sample_period", false, 0644, 0, 3600 },
+	{ "sample_pages", false, 0644, 1, 10000 },
+	{ "sample_method", false, 0644, 0, 1 },
+	{ "share", false, 0644, 0, 1 },
 	/* A secret: whoever knows it could share with the VM. */
-	{ "salt", false, 0600, -1 },
-	{ "table", true, 0400, -1 },
-	{ "check", true, 0400, -1 },
-	{ "missed", true, 0400, -1 },
-	{ "hash_bits", true, 0600, -1 },
-	{ "ranges", true, 0400, -1 },
-	{ "pages", true, 0400, -1 },
+	{ "salt", false, 0600, 0, -1 },
+	{ "table", true, 0400, 0, -1 },
+	{ "check", true, 0400, 0, -1 },
+	{ "missed", true, 0400, 0, -1 },
+	{ "hash_bits", true, 0600, 0, -1 },
+	{ "ranges", true, 0400, 0, -1 },
+	{ "pages", true, 0400, 0, -1 },
 };
 
 static struct file {
@@ -208,7 +211,7 @@ static bool legal(const struct file *f, const struct junk *j)
 	if (end == j->text || (*end && strcmp(end, "\n")) || j->text[0] == '\n' ||
 	    j->text[0] == '-')
 		return false;
-	return value >= 0 && value <= f->rule->max;
+	return value >= f->rule->min && value <= f->rule->max;
 }
 
 static void restore(const struct file *f, const char *text)
@@ -256,7 +259,7 @@ static void test_limits(const struct file *f)
 	char before[MRM_TEXT], now[MRM_TEXT];
 
 	file_read(f->path, before, sizeof(before));
-	number(f, 0, 0);
+	number(f, f->rule->min, 0);
 	number(f, f->rule->max, 0);
 	number(f, f->rule->max + 1, -EINVAL);
 	number(f, -1, -EINVAL);

@@ -20,25 +20,30 @@ static const char * const junk[] = {
 
 static const struct {
 	const char *file;
-	long max;
+	long min, max;
 } tunables[] = {
-	{ "share_scan_time", 604800 },
-	{ "share_rate_max", 10000000 },
-	{ "share_cpu_max", 100 },
-	{ "share_force_salting", 2 },
+	{ "share_scan_time", 0, 604800 },
+	{ "share_rate_max", 0, 10000000 },
+	{ "share_cpu_max", 0, 100 },
+	{ "share_force_salting", 0, 2 },
+	{ "sample_period", 0, 3600 },
+	{ "sample_pages", 1, 10000 },
+	{ "sample_method", 0, 1 },
 };
 
 static const char * const host_counters[] = {
 	"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages", "shared_frames",
 	"zero_pages", "zero_frames", "saved_pages", "scanned_pages", "hinted_pages", "broken_pages",
 	"ineligible_pages", "discarded_pages", "full_scans", "scan_cpu_ns", "overhead_bytes",
+	"sample_cpu_ns",
 };
 
 static const char * const vm_counters[] = {
 	"pid", "adopted_bytes", "not_adopted_bytes", "resident_pages", "private_pages",
 	"shared_pages", "zero_pages", "saved_pages", "saved_within_pages", "scanned_pages",
 	"hinted_pages", "broken_pages", "ineligible_pages", "discarded_pages", "full_scans",
-	"scan_cpu_ns", "overhead_bytes",
+	"scan_cpu_ns", "overhead_bytes", "size_bytes", "active_bytes", "active_slow_bytes",
+	"active_fast_bytes", "touched_bytes", "samples", "sample_faults", "running_ns",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -56,14 +61,17 @@ static void mode_is(const char *file, unsigned int mode)
 		tap_note("it has mode %o", st.st_mode & 07777);
 }
 
-static void test_tunable(const char *file, long max)
+static void test_tunable(const char *file, long min, long max)
 {
 	long before, wrong = 0;
 	unsigned int i;
 
 	mode_is(file, 0644);
-	tap_equal(mrm_set_number(file, 0), 0, "%s: 0 is accepted", file);
-	tap_equal(mrm_get(file), 0, "%s: and is 0", file);
+	tap_equal(mrm_set_number(file, min), 0, "%s: %ld is accepted", file, min);
+	tap_equal(mrm_get(file), min, "%s: and is %ld", file, min);
+	if (min)
+		tap_equal(mrm_set_number(file, min - 1), -EINVAL, "%s: %ld is refused", file,
+			  min - 1);
 	tap_equal(mrm_set_number(file, max), 0, "%s: %ld is accepted", file, max);
 	tap_equal(mrm_get(file), max, "%s: and is %ld", file, max);
 	tap_equal(mrm_set_number(file, max + 1), -EINVAL, "%s: %ld is refused", file, max + 1);
@@ -201,7 +209,7 @@ int main(void)
 
 	mrm_begin();
 	for (i = 0; i < COUNT(tunables); i++)
-		test_tunable(tunables[i].file, tunables[i].max);
+		test_tunable(tunables[i].file, tunables[i].min, tunables[i].max);
 	for (i = 0; i < COUNT(host_counters); i++) {
 		mode_is(host_counters[i], 0444);
 		tap_ok(mrm_get(host_counters[i]) >= 0, "%s is a number", host_counters[i]);

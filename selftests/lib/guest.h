@@ -42,6 +42,8 @@
  * @GUEST_TOUCH: write the first word of each page again, with what it holds
  * @GUEST_READ: read one byte of each page
  * @GUEST_CHURN: @count random changes and checks of pages that have @owner
+ * @GUEST_WORK: read and write a word of each page that has @owner, @count times over
+ * @GUEST_HALT: wait for an interrupt; there is none
  */
 enum guest_command {
 	GUEST_FILL = 1,
@@ -50,6 +52,8 @@ enum guest_command {
 	GUEST_TOUCH,
 	GUEST_READ,
 	GUEST_CHURN,
+	GUEST_WORK,
+	GUEST_HALT,
 };
 
 /**
@@ -67,10 +71,10 @@ struct guest_wrong {
  * struct guest_work - a command
  * @command: enum guest_command
  * @keys: GUEST_CHURN: how many different contents there are
- * @owner: GUEST_CHURN: whose pages
- * @first: first page; GUEST_CHURN: of the range
- * @count: pages; GUEST_CHURN: how many changes
- * @pages: GUEST_CHURN: pages in the range
+ * @owner: GUEST_CHURN, GUEST_WORK: whose pages
+ * @first: first page; GUEST_CHURN, GUEST_WORK: of the range
+ * @count: pages; GUEST_CHURN, GUEST_WORK: how many changes, how many times
+ * @pages: GUEST_CHURN, GUEST_WORK: pages in the range
  * @seed: GUEST_CHURN: of the random generator
  */
 struct guest_work {
@@ -179,6 +183,17 @@ static inline int guest_do(const struct guest_view *view, struct guest_work *wor
 			i++;
 			if (guest_churn_page(view, page, work->keys, &work->seed, wrong))
 				return 1;
+		}
+		return 0;
+	}
+	if (work->command == GUEST_WORK) {
+		for (i = 0; i < work->count; i++) {
+			for (page = work->first; page < work->first + work->pages; page++) {
+				volatile uint64_t *p = guest_page(view, page);
+
+				if (view->owners[page] == work->owner)
+					*p = *p;
+			}
 		}
 		return 0;
 	}

@@ -22,6 +22,9 @@ void guest_main(struct guest_area *area)
 
 	for (;;) {
 		done();
-		area->failed = guest_do(&view, &area->work, &area->wrong);
+		if (area->work.command == GUEST_HALT)
+			__asm__ volatile("hlt");
+		else
+			area->failed = guest_do(&view, &area->work, &area->wrong);
 	}
 }

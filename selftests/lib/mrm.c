@@ -442,6 +442,10 @@ static const struct {
 	{ "share_rate_max", 10000000, 1024 },
 	{ "share_cpu_max", 100, 20 },
 	{ "share_force_salting", 2, 2 },
+	/* Only where a test asks for it: to look at a frame is to have a reference. */
+	{ "sample_period", 0, 60 },
+	{ "sample_pages", 100, 100 },
+	{ "sample_method", 0, 0 },
 };
 
 #define NR_TUNABLES (sizeof(tunables) / sizeof(tunables[0]))

@@ -373,6 +373,8 @@ int vm_create(struct vm *vm, const struct vm_config *config, void *control)
 	ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 	ioctl(vm->fd, KVM_SET_TSS_ADDR, identity_map + PAGE_SIZE);
 
+	if (config->irqchip && ioctl(vm->fd, KVM_CREATE_IRQCHIP))
+		return -errno;
 	memcpy(vm->control + GUEST_CODE, guest_blob, guest_blob_end - guest_blob);
 	write_page_tables(vm->control);
 	err = vm_set_slot(vm, CONTROL_SLOT, 0, vm->control, GUEST_CONTROL);

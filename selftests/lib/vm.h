@@ -49,6 +49,7 @@ enum vm_backing {
  * @backing: what RAM is made of
  * @slots: memory slots that RAM is divided into, equally; 0 = 1
  * @no_slots: RAM is not given to KVM yet; see vm_set_slot()
+ * @irqchip: KVM emulates interrupt controllers, and halts inside KVM_RUN
  */
 struct vm_config {
 	size_t pages;
@@ -56,6 +57,7 @@ struct vm_config {
 	enum vm_backing backing;
 	unsigned int slots;
 	bool no_slots;
+	bool irqchip;
 };
 
 struct kvm_run;

@@ -48,7 +48,8 @@ test_begin() {
 	leftovers_destroy
 }
 
-tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting)
+tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting
+	sample_period sample_pages sample_method)
 
 # What the test changes is put back in the end.
 tunables_save() {

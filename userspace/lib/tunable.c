@@ -37,6 +37,30 @@ const struct mrm_tunable mrm_tunables[] = {
 		.words = "Who shares with whom: 0 all VMs; 1 VMs of equal salt, and those "
 			 "without one; 2 VMs of equal salt, a VM without one only with itself.",
 	},
+	{
+		.name = "sample_period",
+		.unit = "s",
+		.usual = 60,
+		.max = 3600,
+		.words = "Running time of a VM in which its working set is sampled once; 0 stops "
+			 "sampling, and all memory counts as active.",
+	},
+	{
+		.name = "sample_pages",
+		.unit = "pages",
+		.usual = 100,
+		.min = 1,
+		.max = 10000,
+		.words = "Pages of a VM that are sampled in a period.",
+	},
+	{
+		.name = "sample_method",
+		.unit = "",
+		.usual = 0,
+		.max = 1,
+		.words = "How it is seen that a page was touched: 0 by accessed bits; 1 by dropping "
+			 "its mapping, which is exact and costs a fault.",
+	},
 };
 
 const size_t mrm_tunable_count = sizeof(mrm_tunables) / sizeof(mrm_tunables[0]);

@@ -27,6 +27,9 @@ static void test_ranges(void)
 		{ "share_force_salting", "2", 0 },
 		{ "share_force_salting", "3", -ERANGE },
 		{ "share_force_salting", "99999999999999999999", -ERANGE },
+		{ "sample_pages", "0", -ERANGE },
+		{ "sample_pages", "1", 0 },
+		{ "sample_pages", "10000", 0 },
 	};
 	uint64_t value;
 	size_t i;

@@ -97,6 +97,29 @@ TRACE_EVENT(mrm_discard,
 		  __entry->pages, __entry->freed)
 );
 
+/* Averages are in parts of 65536. */
+TRACE_EVENT(mrm_sample,
+	TP_PROTO(pid_t pid, unsigned int n, unsigned int touched, unsigned int slow,
+		 unsigned int fast),
+	TP_ARGS(pid, n, touched, slow, fast),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned int, n)
+		__field(unsigned int, touched)
+		__field(unsigned int, slow)
+		__field(unsigned int, fast)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->n = n;
+		__entry->touched = touched;
+		__entry->slow = slow;
+		__entry->fast = fast;
+	),
+	TP_printk("pid=%d n=%u touched=%u slow=%u fast=%u", __entry->pid, __entry->n,
+		  __entry->touched, __entry->slow, __entry->fast)
+);
+
 #endif
 
 /* This part must be outside the guard. */

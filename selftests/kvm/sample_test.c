@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sampling: what guests, and others, touch of known memory is what is estimated.
+ *
+ * MRM_SAMPLE_PERIODS: over how many periods (default: 40).  MRM_SAMPLE_RAM: pages of RAM
+ * of the guests whose estimate is judged (default: 1280).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mrm.h"
+#include "setting.h"
+#include "tap.h"
+#include "toucher.h"
+
+#define N		100	/* pages in a sample */
+#define SMALL		512	/* pages of a VM that is sampled as a whole */
+#define SIZES		5
+#define MAX_PERIODS	400
+#define FIELD(part, all)	((double)(part) / (all))
+
+static const char * const methods[] = { "accessed bits", "dropped mappings" };
+static const enum vm_backing backings[] = { VM_ANON, VM_MEMFD };
+static const char * const backing_words[] = { "adopted", "a memfd" };
+static uint64_t seed;
+
+static void tune(long period, long pages, int method)
+{
+	if (mrm_set_number("sample_pages", pages) || mrm_set_number("sample_method", method) ||
+	    mrm_set_number("sample_period", period))
+		tap_bail("cannot set the tunables");
+}
+
+static void wait_periods(pid_t pid, unsigned int n, long period)
+{
+	/* Longer than it takes while others run, too; shorter than for ever. */
+	if (!toucher_wait(pid, n, n * period * 10000 + MRM_LONG)) {
+		process_show(pid);
+		tap_bail("VM %d is not sampled: %ld samples, %ld ns", pid,
+			 mrm_vm_get(pid, "samples"), mrm_vm_get(pid, "running_ns"));
+	}
+}
+
+/*
+ * Guests that touch 10, 30, ... 90 per cent, adopted ones and others, at the same time.
+ */
+
+struct judged {
+	struct vm_process p;
+	unsigned int percent;
+	double truth;		/* fraction */
+};
+
+static void judge(struct judged *j, const char *what, unsigned int periods, unsigned int *off)
+{
+	struct toucher_sample s[MAX_PERIODS];
+	unsigned int n = toucher_samples(j->p.pid, s, periods), i, far = 0;
+	double sum = 0, f;
+
+	if (n < periods)
+		tap_bail("%u samples, not %u: the trace is incomplete", n, periods);
+	for (i = 0; i < periods; i++) {
+		f = FIELD(s[i].touched, s[i].n);
+		sum += f;
+		/* A hair more than 10 points, for 0.1 is no binary fraction. */
+		far += f - j->truth > 0.1001 || j->truth - f > 0.1001;
+	}
+	*off += far;
+	if (far) {
+		tap_note("touched, of %u:", s[0].n);
+		for (i = 0; i < periods; i++)
+			tap_note("  %u", s[i].touched);
+	}
+	tap_ok(sum / periods - j->truth < 0.03 && j->truth - sum / periods < 0.03,
+	       "%s, %u %%: the mean is within 3 points", what, j->percent);
+	tap_note("%s, %u %%: mean %.2f %%, %u of %u further off than 10 points, estimate %.2f %%",
+		 what, j->percent, 100 * sum / periods, far, periods,
+		 100 * FIELD(mrm_vm_get(j->p.pid, "active_bytes"),
+			     mrm_vm_get(j->p.pid, "size_bytes")));
+}
+
+static void test_estimate(int method, unsigned int periods)
+{
+	struct vm_config config = { .pages = setting("MRM_SAMPLE_RAM", 1280) };
+	struct judged judged[2][SIZES];
+	unsigned int b, i, off;
+	long cpu, faults = 0, samples = 0;
+	char what[64];
+
+	for (b = 0; b < 2; b++) {
+		config.backing = backings[b];
+		for (i = 0; i < SIZES; i++) {
+			struct judged *j = &judged[b][i];
+
+			j->percent = 10 + 20 * i;
+			toucher_start(&j->p, &config);
+			j->truth = FIELD(toucher_set(&j->p, j->percent, &seed), j->p.pages);
+			toucher_touch(&j->p);
+		}
+	}
+	tune(1, N, method);
+	for (i = 0; i < SIZES; i++)
+		wait_periods(judged[0][i].p.pid, 2, 1);
+	toucher_watch();
+	cpu = mrm_get("sample_cpu_ns");
+	for (b = 0; b < 2; b++)
+		for (i = 0; i < SIZES; i++) {
+			samples -= mrm_vm_get(judged[b][i].p.pid, "samples");
+			faults -= mrm_vm_get(judged[b][i].p.pid, "sample_faults");
+		}
+	for (b = 0; b < 2; b++)
+		for (i = 0; i < SIZES; i++)
+			wait_periods(judged[b][i].p.pid, b || i ? 1 : periods, 1);
+	for (b = 0; b < 2; b++)
+		for (i = 0; i < SIZES; i++) {
+			while (toucher_samples(judged[b][i].p.pid, NULL, 0) < periods)
+				wait_periods(judged[b][i].p.pid, 1, 1);
+			samples += mrm_vm_get(judged[b][i].p.pid, "samples");
+			faults += mrm_vm_get(judged[b][i].p.pid, "sample_faults");
+		}
+	cpu = mrm_get("sample_cpu_ns") - cpu;
+	for (b = 0; b < 2; b++) {
+		snprintf(what, sizeof(what), "%s, %s", methods[method], backing_words[b]);
+		for (off = 0, i = 0; i < SIZES; i++)
+			judge(&judged[b][i], what, periods, &off);
+		tap_ok(off * 20 <= SIZES * periods,
+		       "%s: 95 %% of %u samples are within 10 points (%u are not)", what,
+		       SIZES * periods, off);
+	}
+	tap_note("%s: a period of %d pages costs %.1f faults and %.0f us", methods[method], N,
+		 FIELD(faults, samples), FIELD(cpu, samples) / 1000);
+	tune(0, N, 0);
+	for (b = 0; b < 2; b++)
+		for (i = 0; i < SIZES; i++) {
+			toucher_rest(&judged[b][i].p);
+			tap_ok(process_verify(&judged[b][i].p), "every byte is right");
+			process_stop(&judged[b][i].p);
+		}
+}
+
+/*
+ * All pages of a VM are in the sample: what is seen is exactly what was touched.
+ */
+
+static void test_exact(int method, unsigned int b)
+{
+	const struct vm_config config = { .pages = SMALL, .backing = backings[b] };
+	struct toucher_sample s[3] = {};
+	struct vm_process p;
+	size_t want;
+	int i;
+
+	toucher_start(&p, &config);
+	want = toucher_set(&p, 30, &seed);
+	toucher_touch(&p);
+	tune(1, 10000, method);
+	wait_periods(p.pid, 1, 1);
+	toucher_watch();
+	wait_periods(p.pid, 3, 1);
+	toucher_samples(p.pid, s, 3);
+	for (i = 0; i < 3; i++) {
+		tap_equal(s[i].n, SMALL, "%s, %s: all pages are looked at", methods[method],
+			  backing_words[b]);
+		tap_equal(s[i].touched, want, "and those are found that were touched");
+	}
+	if (method)
+		tap_ok(mrm_vm_get(p.pid, "sample_faults") >= (long)want * 3,
+		       "to touch them has cost faults");
+	tune(0, N, 0);
+	tap_equal(mrm_vm_get(p.pid, "size_bytes"), SMALL * PAGE_SIZE, "size_bytes is its RAM");
+	tap_ok(mrm_vm_wait(p.pid, "active_bytes", SMALL * PAGE_SIZE, SMALL * PAGE_SIZE, MRM_LONG),
+	       "when sampling is stopped all of it counts as active");
+	toucher_rest(&p);
+	tap_ok(process_verify(&p), "every byte is right");
+	process_stop(&p);
+}
+
+/*
+ * A halted guest runs, and others touch its memory.
+ */
+
+/* What the processor remembers of this process's page tables would hide touches. */
+static void flush_tlb(void)
+{
+	size_t bytes = 256 * PAGE_SIZE;
+	void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (m != MAP_FAILED)
+		munmap(m, bytes);
+}
+
+static long touch_as_process(struct vm *vm, void *arg)
+{
+	flush_tlb();
+	return vm_user(vm, arg);
+}
+
+/* Pages travel to a device that finds them without their address being used. */
+static long direct_write(struct vm *vm, void *arg)
+{
+	const struct guest_work *work = arg;
+	ssize_t bytes = work->count * PAGE_SIZE;
+	int fd = open("/dev/ram0", O_RDWR | O_DIRECT | O_CLOEXEC);
+	long err = 0;
+
+	if (fd < 0 || pwrite(fd, vm_page(vm, work->first), bytes, 0) != bytes)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static long read_from_outside(struct vm_process *p, size_t first, size_t count)
+{
+	static uint8_t copy[SMALL * PAGE_SIZE];
+	struct iovec from = { p->ram + first * PAGE_SIZE, count * PAGE_SIZE };
+	struct iovec to = { copy, count * PAGE_SIZE };
+
+	return process_vm_readv(p->pid, &to, 1, &from, 1, 0) != (ssize_t)(count * PAGE_SIZE);
+}
+
+static void seen(struct vm_process *p, long want, const char *who, int method, unsigned int b)
+{
+	long bytes = want * (long)PAGE_SIZE;
+	struct toucher_sample s = {};
+
+	/* The period had just begun, and pages are looked at four times in it. */
+	tap_ok(mrm_vm_wait(p->pid, "touched_bytes", bytes, bytes, MRM_LONG),
+	       "%s, %s: pages touched by %s are found", methods[method], backing_words[b], who);
+	wait_periods(p->pid, 1, 1);
+	toucher_samples(p->pid, &s, 1);
+	tap_equal(s.touched, want, "and no others in all of the period");
+}
+
+static void test_others(int method, unsigned int b)
+{
+	const struct vm_config config = { .pages = SMALL, .backing = backings[b], .irqchip = true };
+	struct guest_work work = { .command = GUEST_TOUCH };
+	struct vm_process p;
+	long running;
+
+	toucher_start(&p, &config);
+	toucher_halt(&p);
+	tune(1, 10000, method);
+	wait_periods(p.pid, 2, 1);
+	running = mrm_vm_get(p.pid, "running_ns");
+	wait_periods(p.pid, 1, 1);
+	tap_ok(mrm_vm_get(p.pid, "running_ns") > running, "a halted guest runs");
+	tap_equal(mrm_vm_get(p.pid, "active_fast_bytes"), 0, "%s, %s: and touches nothing",
+		  methods[method], backing_words[b]);
+	toucher_watch();
+
+	work.first = 10;
+	work.count = 100;
+	if (process_call(&p, touch_as_process, &work, sizeof(work)))
+		tap_bail("the process does not touch");
+	seen(&p, 100, "the process", method, b);
+	if (b == 0) {
+		tap_equal(read_from_outside(&p, 100, 50), 0, "process_vm_readv()");
+		seen(&p, 50, "process_vm_readv()", method, b);
+		work.first = 300;
+		work.count = 64;
+		if (!access("/dev/ram0", F_OK) ||
+		    !system("modprobe brd rd_nr=1 rd_size=65536 2>/dev/null")) {
+			tap_equal(process_call(&p, direct_write, &work, sizeof(work)), 0,
+				  "O_DIRECT");
+			seen(&p, 64, "O_DIRECT", method, b);
+		} else {
+			tap_skip("no block device in RAM (brd)", "O_DIRECT");
+		}
+	}
+	tune(0, N, 0);
+	process_kill(&p);
+}
+
+/*
+ * A guest that grows and shrinks, is stopped, or whose tunables change.
+ */
+
+static void test_changes(int method)
+{
+	const struct vm_config config = { .pages = SMALL };
+	long all = SMALL * PAGE_SIZE, running, active, last, samples, falls = 0;
+	struct toucher_sample s[2];
+	struct vm_process p;
+	int status, i;
+
+	toucher_start(&p, &config);
+	tap_equal(mrm_vm_get(p.pid, "active_bytes"), all,
+		  "%s: all is active until something is known", methods[method]);
+	toucher_set(&p, 10, &seed);
+	toucher_touch(&p);
+	tune(1, 10000, method);
+	wait_periods(p.pid, 3, 1);
+	tap_between(mrm_vm_get(p.pid, "active_bytes"), all * 8 / 100, all * 15 / 100,
+		    "10 %% are active");
+	running = mrm_vm_get(p.pid, "running_ns");
+	toucher_set(&p, 80, &seed);
+	tap_ok(mrm_vm_wait(p.pid, "active_bytes", all * 70 / 100, all, MRM_LONG),
+	       "a guest that grows is noticed");
+	running = mrm_vm_get(p.pid, "running_ns") - running;
+	/* What is said at a tick was seen at the last look before it. */
+	tap_between(running, 0, 1300000000, "within one period");
+	wait_periods(p.pid, 8, 1);
+	toucher_set(&p, 10, &seed);
+	/* The period in which it shrank belongs to both. */
+	wait_periods(p.pid, 2, 1);
+	last = mrm_vm_get(p.pid, "active_bytes");
+	tap_between(last, all * 45 / 100, all * 75 / 100, "one that shrinks keeps more for a while");
+	tap_between(mrm_vm_get(p.pid, "active_fast_bytes"), 0, all * 25 / 100,
+		    "though the fast average has followed");
+	for (i = 0; i < 16; i++) {
+		wait_periods(p.pid, 1, 1);
+		active = mrm_vm_get(p.pid, "active_bytes");
+		falls += active < last;
+		last = active;
+	}
+	tap_ok(falls >= 12, "but less with each period");
+	tap_between(last, all * 9 / 100, all * 25 / 100, "until it is nearly what it touches");
+
+	/* Stopped. */
+	kill(p.pid, SIGSTOP);
+	waitpid(p.pid, &status, WUNTRACED);
+	/* The tick that saw it running may be under way. */
+	usleep(500000);
+	running = mrm_vm_get(p.pid, "running_ns");
+	active = mrm_vm_get(p.pid, "active_bytes");
+	samples = mrm_vm_get(p.pid, "samples");
+	usleep(3000000);
+	tap_equal(mrm_vm_get(p.pid, "running_ns"), running, "a stopped VM does not run");
+	tap_equal(mrm_vm_get(p.pid, "active_bytes"), active, "and keeps its estimate");
+	tap_equal(mrm_vm_get(p.pid, "samples"), samples, "no period of it ends");
+	kill(p.pid, SIGCONT);
+	wait_periods(p.pid, 2, 1);
+	tap_ok(mrm_vm_get(p.pid, "running_ns") > running, "then it goes on");
+	toucher_rest(&p);
+	usleep(500000);
+	running = mrm_vm_get(p.pid, "running_ns");
+	usleep(1000000);
+	tap_equal(mrm_vm_get(p.pid, "running_ns"), running,
+		  "nor does one run whose vCPUs are not in KVM_RUN");
+	toucher_touch(&p);
+
+	/* Changed in the middle. */
+	tune(4, 10000, method);
+	wait_periods(p.pid, 1, 4);
+	toucher_watch();
+	if (!mrm_vm_wait(p.pid, "touched_bytes", 1, all, MRM_LONG))
+		tap_bail("nothing is touched");
+	running = mrm_vm_get(p.pid, "running_ns");
+	tune(4, 64, method);
+	wait_periods(p.pid, 1, 4);
+	running = mrm_vm_get(p.pid, "running_ns") - running;
+	tap_between(running, 4000000000, 5500000000,
+		    "the period begins anew when sample_pages changes");
+	tap_equal(toucher_samples(p.pid, s, 1), 1, "one sample was taken");
+	tap_equal(s[0].n, 64, "with as many pages as were set");
+	if (!mrm_vm_wait(p.pid, "touched_bytes", 1, all, MRM_LONG))
+		tap_bail("nothing is touched");
+	running = mrm_vm_get(p.pid, "running_ns");
+	tune(4, 64, !method);
+	wait_periods(p.pid, 1, 4);
+	tap_between(mrm_vm_get(p.pid, "running_ns") - running, 4000000000, 5500000000,
+		    "and when sample_method does");
+	if (!mrm_vm_wait(p.pid, "touched_bytes", 1, all, MRM_LONG))
+		tap_bail("nothing is touched");
+	running = mrm_vm_get(p.pid, "running_ns");
+	tune(2, 64, !method);
+	wait_periods(p.pid, 1, 2);
+	tap_between(mrm_vm_get(p.pid, "running_ns") - running, 2000000000, 3500000000,
+		    "and when sample_period does");
+	tune(0, N, 0);
+	toucher_rest(&p);
+	tap_ok(process_verify(&p), "every byte is right");
+	process_stop(&p);
+}
+
+int main(void)
+{
+	unsigned int periods = setting("MRM_SAMPLE_PERIODS", 40), b;
+	int method;
+
+	if (!periods || periods > MAX_PERIODS)
+		tap_bail("MRM_SAMPLE_PERIODS is 1 to %d", MAX_PERIODS);
+	mrm_begin();
+	seed = setting_seed("MRM_SEED");
+	for (method = 0; method < 2; method++) {
+		for (b = 0; b < 2; b++) {
+			test_exact(method, b);
+			test_others(method, b);
+		}
+		test_changes(method);
+		test_estimate(method, periods);
+	}
+	mrm_nothing_left("at the end");
+	return tap_done();
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kthread.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "frame.h"
+#include "guest_page.h"
+#include "sample_touch.h"
+#include "vm.h"
+
+/*
+ * The lowest entry of the process's page tables that maps an address, or NULL; *value
+ * is what it was.
+ *
+ * As get_user_pages_fast() does it, and KVM in host_pfn_mapping_level(): with
+ * interrupts off and the mm in use on this processor, page tables are not freed
+ * below us, neither by khugepaged nor by munmap(): that waits for an IPI, or for RCU.
+ * So there is no lock of a process that may hold it for as long as it likes, and
+ * nothing to export.  Each entry is read once: it may become another kind of entry.
+ */
+static unsigned long *find_entry(struct mm_struct *mm, unsigned long address,
+				 unsigned long *value)
+{
+	pgd_t pgd = READ_ONCE(*pgd_offset(mm, address));
+	p4d_t p4d;
+	pud_t pud, *pudp;
+	pmd_t pmd, *pmdp;
+	pte_t pte, *ptep;
+
+	if (pgd_none(pgd))
+		return NULL;
+	p4d = READ_ONCE(*p4d_offset(&pgd, address));
+	if (!p4d_present(p4d))
+		return NULL;
+	pudp = pud_offset(&p4d, address);
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud))
+		return NULL;
+	*value = pud_val(pud);
+	if (pud_leaf(pud))
+		return (unsigned long *)pudp;
+	pmdp = pmd_offset(&pud, address);
+	pmd = READ_ONCE(*pmdp);
+	if (!pmd_present(pmd))
+		return NULL;
+	*value = pmd_val(pmd);
+	if (pmd_leaf(pmd))
+		return (unsigned long *)pmdp;
+	ptep = pte_offset_kernel(&pmd, address);
+	pte = READ_ONCE(*ptep);
+	*value = pte_val(pte);
+	return pte_present(pte) ? (unsigned long *)ptep : NULL;
+}
+
+/*
+ * Is the address mapped in the current mm, and the accessed bit set?
+ *
+ * The bit is cleared as the processor would set it: only if the entry still is what
+ * it was, whatever lock others hold.  If it is not, it stays, and the guest page
+ * counts as touched.  The TLB is not flushed, as nowhere on x86: at worst a touch
+ * soon after goes unseen.
+ */
+static bool process_touched(unsigned long address, bool clear, bool *mapped)
+{
+	unsigned long *entry, value = 0;
+
+	*mapped = false;
+	/* KVM takes addresses for which there are no page tables. */
+	if (address >= TASK_SIZE_MAX)
+		return false;
+	local_irq_disable();
+	entry = find_entry(current->mm, address, &value);
+	*mapped = entry;
+	if (entry && clear && value & _PAGE_ACCESSED)
+		cmpxchg(entry, value, value & ~_PAGE_ACCESSED);
+	local_irq_enable();
+	return entry && value & _PAGE_ACCESSED;
+}
+
+/* Shared frames are several VMs', and their flags tell nothing of one. */
+static bool frame_referenced(struct mrm_vm *vm, unsigned long index, bool clear)
+{
+	struct page *frame = mrm_guest_page_get(vm, index);
+	bool referenced;
+
+	if (!frame)
+		return false;
+	referenced = !mrm_frame_is_shared(frame) && folio_test_referenced(page_folio(frame));
+	if (referenced && clear)
+		folio_clear_referenced(page_folio(frame));
+	put_page(frame);
+	return referenced;
+}
+
+static bool guest_touched(struct mrm_touch *t, unsigned long address, bool clear)
+{
+	const struct mmu_notifier_ops *ops;
+	struct mmu_notifier *mn;
+	bool young = false;
+	unsigned int i;
+
+	for (i = 0; i < t->nr_kvms; i++) {
+		mn = &t->kvms[i]->mmu_notifier;
+		ops = mn->ops;
+		if (clear)
+			ops->clear_flush_young(mn, t->vm->mm, address, address + PAGE_SIZE);
+		else
+			young |= ops->test_young(mn, t->vm->mm, address);
+	}
+	return young;
+}
+
+/*
+ * Take the guest's mapping away, and leave the process's.  KVM hears what it would
+ * hear from the core; begin and end of it come in one place, and KVM keeps its slots
+ * as they are in between.
+ */
+static void drop_guest_mapping(struct mrm_touch *t, unsigned long address)
+{
+	const struct mmu_notifier_range range = {
+		.mm = t->vm->mm,
+		.start = address,
+		.end = address + PAGE_SIZE,
+		.flags = MMU_NOTIFIER_RANGE_BLOCKABLE,
+		.event = MMU_NOTIFY_CLEAR,
+	};
+	struct mmu_notifier *mn;
+	unsigned int i;
+
+	for (i = 0; i < t->nr_kvms; i++) {
+		mn = &t->kvms[i]->mmu_notifier;
+		mn->ops->invalidate_range_start(mn, &range);
+		mn->ops->invalidate_range_end(mn, &range);
+	}
+}
+
+/**
+ * mrm_touch_clear() - from now on it counts whether a guest page is touched
+ * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
+ * @index: the guest page
+ * @method: MRM_TOUCH_ACCESSED or MRM_TOUCH_DROPPED
+ *
+ * The flag comes last: to drop a mapping that was accessed sets it.
+ *
+ * Context: May sleep.
+ * Return: true if the next touch costs a fault that it would not have cost.
+ */
+bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method)
+{
+	unsigned long address = index << PAGE_SHIFT;
+	bool mapped;
+
+	process_touched(address, true, &mapped);
+	/* What the process has not mapped the guest has not either. */
+	if (mapped && method == MRM_TOUCH_ACCESSED)
+		guest_touched(t, address, true);
+	else if (mapped && xa_load(&t->vm->pages, index))
+		unmap_mapping_pages(t->vm->inode.i_mapping, index, 1, false);
+	else if (mapped)
+		drop_guest_mapping(t, address);
+	frame_referenced(t->vm, index, true);
+	return mapped && (method == MRM_TOUCH_DROPPED || t->ad_disabled);
+}
+
+/**
+ * mrm_touch_test() - was a guest page touched since mrm_touch_clear()?
+ * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
+ * @index: the guest page
+ *
+ * Context: May sleep.
+ * Return: true if it was.
+ */
+bool mrm_touch_test(struct mrm_touch *t, unsigned long index)
+{
+	unsigned long address = index << PAGE_SHIFT;
+	bool unused;
+
+	return guest_touched(t, address, false) || process_touched(address, false, &unused) ||
+	       frame_referenced(t->vm, index, false);
+}
+
+/* Has it no accessed bits?  Context: kvms_lock held, @kvm not dead. */
+static bool ad_disabled(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		return vcpu->arch.root_mmu.root_role.ad_disabled;
+	return false;
+}
+
+/* References to all struct kvm that live. */
+static int get_kvms(struct mrm_touch *t)
+{
+	struct mrm_vm *vm = t->vm;
+	unsigned int room = 0;
+	struct mrm_kvm *k;
+
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node)
+		room++;
+	spin_unlock_irq(&vm->kvms_lock);
+	t->kvms = kvmalloc_array(room, sizeof(*t->kvms), GFP_KERNEL);
+	if (!t->kvms)
+		return -ENOMEM;
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node) {
+		/* One more than were counted is seen the next time. */
+		if (k->dead || t->nr_kvms == room || !kvm_get_kvm_safe(k->kvm))
+			continue;
+		t->kvms[t->nr_kvms++] = k->kvm;
+		t->ad_disabled |= ad_disabled(k->kvm);
+	}
+	spin_unlock_irq(&vm->kvms_lock);
+	return 0;
+}
+
+static void put_kvms(struct mrm_touch *t)
+{
+	while (t->nr_kvms)
+		kvm_put_kvm(t->kvms[--t->nr_kvms]);
+	kvfree(t->kvms);
+}
+
+/**
+ * mrm_touch_begin() - begin to look at guest pages of a VM
+ * @t: what to fill in
+ * @vm: the VM
+ *
+ * Until mrm_touch_end() the process's memory and its struct kvm stay: do not wait
+ * for anything in between.
+ *
+ * Context: A kernel thread; it uses the process's mm.
+ * Return: 0; -ESRCH if the process is ending; -ENOMEM.
+ */
+int mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm)
+{
+	int err;
+
+	*t = (struct mrm_touch){ .vm = vm };
+	err = get_kvms(t);
+	if (err)
+		return err;
+	if (!mmget_not_zero(vm->mm)) {
+		put_kvms(t);
+		return -ESRCH;
+	}
+	kthread_use_mm(vm->mm);
+	return 0;
+}
+
+/**
+ * mrm_touch_end() - end it
+ * @t: from mrm_touch_begin()
+ *
+ * References may be the last ones.  The mm is then taken down by a work.  KVM destroys
+ * a struct kvm here and now, as it may in a work of its own; and not while the mm is in
+ * use, or it would wait for the process's mmap lock.
+ *
+ * Context: May sleep.
+ */
+void mrm_touch_end(struct mrm_touch *t)
+{
+	struct mm_struct *mm = t->vm->mm;
+
+	kthread_unuse_mm(mm);
+	mmput_async(mm);
+	put_kvms(t);
+}

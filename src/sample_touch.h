@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: Was a guest page touched?
+ *
+ * Three places tell.  KVM's page tables: by the guest.  The page tables of the
+ * process: by QEMU, vhost, or anything else that uses the process's addresses.  The
+ * referenced flag of a private frame: by who finds a page without its address being
+ * used, as O_DIRECT does and process_vm_readv().
+ *
+ * Method 0 clears what they tell, and looks again later.  Where the processor has
+ * no accessed bits in KVM's page tables (kvm_intel.eptad=0) KVM makes the next touch
+ * fault instead.
+ *
+ * Method 1 takes the mappings away, so that the next touch faults and puts them
+ * back: exact, at the cost of that fault (Waldspurger 2002, 5.3).  Of a guest page
+ * that was adopted both go; of another only KVM's, and the process's accessed bit
+ * is cleared.  A pin does not mind, nor does a device that was assigned.  Of an SEV
+ * guest KVM then flushes all caches, a guest page at a time: method 0 is for those.
+ *
+ * What cannot be told apart: guest pages that are mapped together, 2 MiB in one
+ * entry, are touched together.  Memory that was not adopted has no flag of ours,
+ * so O_DIRECT to it goes unseen; and reclaim of the host clears accessed bits, too.
+ * Where the kernel runs without multi-generational LRU, a flag that is set twice
+ * by process_vm_readv() is clear again.
+ */
+#ifndef MRM_SAMPLE_TOUCH_H
+#define MRM_SAMPLE_TOUCH_H
+
+#include <linux/types.h>
+
+struct kvm;
+struct mrm_vm;
+
+#define MRM_TOUCH_ACCESSED	0	/* methods */
+#define MRM_TOUCH_DROPPED	1
+
+/**
+ * struct mrm_touch - a VM whose guest pages are being looked at
+ * @vm: the VM
+ * @kvms: its struct kvm, with a reference to each
+ * @nr_kvms: how many
+ * @ad_disabled: KVM has no accessed bits for one of them: it makes touches fault
+ */
+struct mrm_touch {
+	struct mrm_vm *vm;
+	struct kvm **kvms;
+	unsigned int nr_kvms;
+	bool ad_disabled;
+};
+
+int mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm);
+bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method);
+bool mrm_touch_test(struct mrm_touch *t, unsigned long index);
+void mrm_touch_end(struct mrm_touch *t);
+
+#endif
