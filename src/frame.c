@@ -29,6 +29,35 @@ static void forget_over_high(void)
 #endif
 }
 
+/* Called once, when guest pages with a frame of their own are so many. */
+static long alarm_at;
+static void (*alarm_fn)(void);
+
+/**
+ * mrm_frame_alarm() - be told when many frames have been allocated
+ * @more: private frames from now on
+ * @fn: called once, and must not wait; NULL: nobody is told
+ */
+void mrm_frame_alarm(unsigned long more, void (*fn)(void))
+{
+	WRITE_ONCE(alarm_at, mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) + more);
+	/* Who finds it finds the number. */
+	smp_store_release(&alarm_fn, fn);
+}
+
+static void ring_if_many(void)
+{
+	void (*fn)(void);
+
+	/* Pairs with mrm_frame_alarm(). */
+	if (!smp_load_acquire(&alarm_fn) ||
+	    mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) < READ_ONCE(alarm_at))
+		return;
+	fn = xchg(&alarm_fn, NULL);
+	if (fn)
+		fn();
+}
+
 /* vhost and the scanner allocate for a VM too; the VM pays. */
 static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags)
 {
@@ -57,6 +86,7 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 		return NULL;
 	mrm_frame_set_hash(frame, 0);
 	__folio_set_locked(page_folio(frame));
+	ring_if_many();
 	return frame;
 }
 

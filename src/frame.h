@@ -118,6 +118,7 @@ static inline void mrm_frame_unlock(struct page *frame)
 
 struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags);
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags);
+void mrm_frame_alarm(unsigned long more, void (*fn)(void));
 void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);
 void mrm_frame_free(struct page *frame);
 

@@ -7,6 +7,7 @@
 #include <linux/module.h>
 
 #include "adopt.h"
+#include "balance.h"
 #include "debugfs.h"
 #include "discard.h"
 #include "frame.h"
@@ -41,9 +42,12 @@ static int __init mrm_init(void)
 	err = mrm_sample_init();
 	if (err)
 		goto scan;
-	err = mrm_discard_init();
+	err = mrm_balance_init();
 	if (err)
 		goto sample;
+	err = mrm_discard_init();
+	if (err)
+		goto balance;
 	/* Last: from here on there are VMs. */
 	err = mrm_adopt_init();
 	if (err)
@@ -51,6 +55,8 @@ static int __init mrm_init(void)
 	return 0;
 discard:
 	mrm_discard_exit();
+balance:
+	mrm_balance_exit();
 sample:
 	mrm_sample_exit();
 scan:
@@ -71,6 +77,7 @@ static void __exit mrm_exit(void)
 {
 	mrm_adopt_exit();
 	mrm_discard_exit();
+	mrm_balance_exit();
 	mrm_sample_exit();
 	mrm_scan_exit();
 	/* VMs are unlisted while sysfs and debugfs still can remove theirs. */

@@ -159,6 +159,20 @@ u64 mrm_policy_min_free(u64 budget, unsigned int percent)
 	return hundredths / 100;
 }
 
+/* Per cent of min_free below which a state is entered. */
+static const unsigned int enter[] = { [MRM_SOFT] = 64, [MRM_HARD] = 32, [MRM_LOW] = 16 };
+
+/**
+ * mrm_policy_threshold() - where the next worse state begins
+ * @state: now
+ * @min_free: pages to aim at
+ * Return: it is entered when fewer pages are free; 0 in the state low.
+ */
+u64 mrm_policy_threshold(enum mrm_state state, u64 min_free)
+{
+	return state == MRM_LOW ? 0 : (min_free * enter[state + 1] + 99) / 100;
+}
+
 /**
  * mrm_policy_state() - how short the host is of memory
  * @state: until now
@@ -178,8 +192,6 @@ u64 mrm_policy_min_free(u64 budget, unsigned int percent)
  */
 enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free)
 {
-	/* Per cent of min_free. */
-	static const unsigned int enter[] = { [MRM_SOFT] = 64, [MRM_HARD] = 32, [MRM_LOW] = 16 };
 	static const unsigned int leave[] = { [MRM_SOFT] = 82, [MRM_HARD] = 48, [MRM_LOW] = 24 };
 
 	while (state < MRM_LOW && free * 100 < min_free * enter[state + 1])

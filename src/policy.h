@@ -86,6 +86,7 @@ u64 mrm_policy_targets(struct mrm_policy_vm *vms, unsigned int n, u64 total,
 		       unsigned int idle_tax);
 u64 mrm_policy_min_free(u64 budget, unsigned int percent);
 enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free);
+u64 mrm_policy_threshold(enum mrm_state state, u64 min_free);
 struct mrm_missing mrm_policy_admit(u64 min, u64 max, u64 overhead, s64 unreserved,
 				    bool has_swap, u64 swap_free);
 u64 mrm_policy_balloon(const struct mrm_balloon *b);

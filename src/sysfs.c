@@ -5,6 +5,7 @@
 #include <linux/notifier.h>
 #include <linux/sysfs.h>
 
+#include "balance.h"
 #include "frame_table.h"
 #include "salt.h"
 #include "scan.h"
@@ -186,6 +187,7 @@ static const struct attribute_group root_group = {
 static const struct attribute_group *root_groups[] = {
 	&root_group,
 	&mrm_sample_host_group,
+	&mrm_balance_host_group,
 	NULL
 };
 
@@ -204,6 +206,8 @@ static int vm_event(struct notifier_block *nb, unsigned long event, void *data)
 			pr_warn("VM %d (%s): no sysfs directory\n", vm->pid, vm->name);
 	} else if (event == MRM_VM_REMOVED) {
 		mrm_sysfs_vm_remove(vm);
+	} else if (event == MRM_VM_RESIZED) {
+		return NOTIFY_OK;
 	}
 	notify("vms");
 	mrm_scan_wake();
@@ -219,6 +223,13 @@ static void round_complete(void)
 {
 	notify("full_scans");
 	notify("share_scan_now");
+}
+
+static void rebalanced(bool state)
+{
+	notify("balances");
+	if (state)
+		notify("state");
 }
 
 /**
@@ -241,6 +252,7 @@ int mrm_sysfs_init(void)
 	}
 	mrm_vm_register_notifier(&vm_nb);
 	mrm_scan_on_round(round_complete);
+	mrm_balance_on_change(rebalanced);
 	return 0;
 }
 
@@ -249,6 +261,7 @@ int mrm_sysfs_init(void)
  */
 void mrm_sysfs_exit(void)
 {
+	mrm_balance_on_change(NULL);
 	mrm_scan_on_round(NULL);
 	mrm_vm_unregister_notifier(&vm_nb);
 	sysfs_remove_groups(root, root_groups);

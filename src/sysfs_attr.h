@@ -106,6 +106,8 @@ static inline int mrm_attr_parse(const char *buf, unsigned long min, unsigned lo
 
 extern const struct attribute_group mrm_sample_host_group;
 extern const struct attribute_group mrm_sample_vm_group;
+extern const struct attribute_group mrm_balance_host_group;
+extern const struct attribute_group mrm_balance_vm_group;
 
 int mrm_sysfs_vm_add(struct mrm_vm *vm, struct kobject *parent);
 void mrm_sysfs_vm_remove(struct mrm_vm *vm);

@@ -154,6 +154,7 @@ static const struct attribute_group vm_group = {
 static const struct attribute_group *vm_groups[] = {
 	&vm_group,
 	&mrm_sample_vm_group,
+	&mrm_balance_vm_group,
 	NULL
 };
 

@@ -62,6 +62,17 @@ void mrm_vm_unregister_notifier(struct notifier_block *nb)
 	srcu_notifier_chain_unregister(&vm_events, nb);
 }
 
+/**
+ * mrm_vm_resized() - a VM's memory slots have changed
+ * @vm: the VM
+ *
+ * Context: May sleep.
+ */
+void mrm_vm_resized(struct mrm_vm *vm)
+{
+	srcu_notifier_call_chain(&vm_events, MRM_VM_RESIZED, vm);
+}
+
 static struct mrm_vm *find_by_mm(struct mm_struct *mm)
 {
 	struct mrm_vm *vm;

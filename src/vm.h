@@ -92,6 +92,48 @@ struct mrm_scan {
 };
 
 /**
+ * enum mrm_balloon_state - what is known of a VM's balloon
+ * @MRM_BALLOON_NONE: nobody drives it
+ * @MRM_BALLOON_ABSENT: it has none
+ * @MRM_BALLOON_BOOTING: its driver has not been heard of yet
+ * @MRM_BALLOON_UNRESPONSIVE: has not followed for 20 s
+ * @MRM_BALLOON_OK: follows
+ */
+enum mrm_balloon_state {
+	MRM_BALLOON_NONE,
+	MRM_BALLOON_ABSENT,
+	MRM_BALLOON_BOOTING,
+	MRM_BALLOON_UNRESPONSIVE,
+	MRM_BALLOON_OK
+};
+
+/**
+ * struct mrm_balance - what a VM is given, and why; in pages, under the balance lock
+ * @shares: a number, or 0: @shares_per_mb of its size
+ * @shares_per_mb: that many a MB; 0 is MRM_SHARES_NORMAL
+ * @min: promised to it
+ * @max: the most it gets; 0 is its size
+ * @balloon: what its balloon holds, as it was told
+ * @balloon_state: how it does, as it was told
+ * @size: guest RAM when targets were last computed
+ * @consumed: machine memory it had then
+ * @target: what it should consume
+ * @balloon_target: what its balloon should hold
+ */
+struct mrm_balance {
+	unsigned long shares;
+	unsigned int shares_per_mb;
+	unsigned long min;
+	unsigned long max;
+	unsigned long balloon;
+	enum mrm_balloon_state balloon_state;
+	unsigned long size;
+	unsigned long consumed;
+	unsigned long target;
+	unsigned long balloon_target;
+};
+
+/**
  * struct mrm_vm - a VM
  * @inode: of the pseudo file; i_mapping finds all mappings of a guest page
  * @pages: state of each guest page, by virtual address >> PAGE_SHIFT; see
@@ -125,6 +167,7 @@ struct mrm_scan {
  * @adopting: the adoption that is under way, see guest_file.c; under @lock
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
+ * @balance: what it is given, see balance.c
  * @sharing: cached recount of what sharing saves, see sharing.c
  * @counted: in the number of VMs
  * @by_mm: in the hash by mm
@@ -173,6 +216,7 @@ struct mrm_vm {
 	} adopting;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
+	struct mrm_balance balance;
 	struct mrm_sharing_cache {
 		struct mutex lock;
 		u64 until_ns;
@@ -236,6 +280,7 @@ struct mrm_vm *mrm_vm_next(unsigned long *id);
 bool mrm_vm_has(struct mm_struct *mm);
 unsigned long mrm_nr_vms(void);
 void mrm_vm_ended(struct mrm_vm *vm);
+void mrm_vm_resized(struct mrm_vm *vm);
 
 int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm);
 void mrm_kvm_destroyed(struct kvm *kvm);

@@ -8,6 +8,7 @@ struct notifier_block;
 #define MRM_VM_ADDED	1	/* is listed now */
 #define MRM_VM_REMOVED	2	/* is listed no more; mappings may linger */
 #define MRM_VM_ENDED	3	/* has given everything back; no struct mrm_vm is passed */
+#define MRM_VM_RESIZED	4	/* its memory slots have changed */
 
 int mrm_vm_register_notifier(struct notifier_block *nb);
 void mrm_vm_unregister_notifier(struct notifier_block *nb);

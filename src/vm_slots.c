@@ -170,6 +170,7 @@ void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ran
 	}
 	list_splice_tail_init(ranges, &vm->ranges);
 	mutex_unlock(&vm->ranges_lock);
+	mrm_vm_resized(vm);
 }
 
 static int by_first(const void *a, const void *b)

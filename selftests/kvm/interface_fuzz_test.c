@@ -25,6 +25,8 @@
 #define MAX_FILES	160
 #define TEXT		0x10000
 #define NOBODY		65534
+#define RAM_PAGES	1024
+#define RAM_BYTES	(RAM_PAGES * PAGE_SIZE)
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* What is not a counter; all other files are read-only, and anybody may read them. */
@@ -43,9 +45,22 @@ static const struct rule {
 	{ "sample_period", false, 0644, 0, 3600 },
 	{ "sample_pages", false, 0644, 1, 10000 },
 	{ "sample_method", false, 0644, 0, 1 },
+	{ "idle_tax", false, 0644, 0, 99 },
+	{ "balance_period", false, 0644, 1, 3600 },
+	{ "min_free", false, 0644, 0, 50 },
+	{ "balloon_max", false, 0644, 0, 99 },
+	/* 0 as well, and at most what the host has: most(). */
+	{ "limit_bytes", false, 0644, 64 * MiB, 0 },
 	{ "share", false, 0644, 0, 1 },
 	/* A secret: whoever knows it could share with the VM. */
 	{ "salt", false, 0600, 0, -1 },
+	/* Words, too. */
+	{ "shares", false, 0644, 1, 1000000000 },
+	/* Rounded to pages; of what the VM is. */
+	{ "min_bytes", false, 0644, 0, RAM_BYTES },
+	{ "max_bytes", false, 0644, 0, RAM_BYTES },
+	{ "balloon_bytes", false, 0644, 0, RAM_BYTES },
+	{ "balloon_state", false, 0644, 0, -1 },
 	{ "table", true, 0400, 0, -1 },
 	{ "check", true, 0400, 0, -1 },
 	{ "missed", true, 0400, 0, -1 },
@@ -68,6 +83,12 @@ static void *nowhere;		/* memory that cannot be touched */
 static const char *base(const struct file *f)
 {
 	return strrchr(f->path, '/') + 1;
+}
+
+static long most(const struct rule *rule)
+{
+	return strcmp(rule->name, "limit_bytes") ? rule->max :
+	       sysconf(_SC_PHYS_PAGES) * (long)PAGE_SIZE;
 }
 
 static int found(const char *path, const struct stat *st, int type, struct FTW *unused)
@@ -211,7 +232,7 @@ static bool legal(const struct file *f, const struct junk *j)
 	if (end == j->text || (*end && strcmp(end, "\n")) || j->text[0] == '\n' ||
 	    j->text[0] == '-')
 		return false;
-	return value >= f->rule->min && value <= f->rule->max;
+	return value >= f->rule->min && value <= most(f->rule);
 }
 
 static void restore(const struct file *f, const char *text)
@@ -260,11 +281,11 @@ static void test_limits(const struct file *f)
 
 	file_read(f->path, before, sizeof(before));
 	number(f, f->rule->min, 0);
-	number(f, f->rule->max, 0);
-	number(f, f->rule->max + 1, -EINVAL);
+	number(f, most(f->rule), 0);
+	number(f, most(f->rule) + 1, -EINVAL);
 	number(f, -1, -EINVAL);
 	file_read(f->path, now, sizeof(now));
-	tap_equal(atol(now), f->rule->max, "%s: it is the last that was accepted", base(f));
+	tap_equal(atol(now), most(f->rule), "%s: it is the last that was accepted", base(f));
 	restore(f, before);
 	file_read(f->path, now, sizeof(now));
 	tap_text(now, before, "%s: it is as it was", base(f));
@@ -375,8 +396,8 @@ static void test_reads(void)
 		}
 	}
 	tap_equal(wrong, 0, "all files can be read in any pieces");
-	/* Times go on. */
-	tap_between(same, 4 * nr_files - 24, 4 * nr_files, "and say the same then");
+	/* Times go on, and what is free comes and goes. */
+	tap_between(same, 4 * nr_files - 40, 4 * nr_files, "and say the same then");
 }
 
 /* As an ordinary user.  Returns how many files were not as they should be. */
@@ -428,7 +449,9 @@ static void test_nobody(void)
  */
 static void test_reveals(void)
 {
-	static const char * const words[] = { "share_state", "name", "not_adopted_reason" };
+	static const char * const words[] = {
+		"share_state", "name", "not_adopted_reason", "state", "balloon_state"
+	};
 	static char text[TEXT];
 	unsigned int i, j, wrong = 0;
 	bool worded;
@@ -470,7 +493,7 @@ static void test_hash_bits(void)
 
 int main(void)
 {
-	const struct vm_config config = { .pages = 1024 };
+	const struct vm_config config = { .pages = RAM_PAGES };
 	char salt[96];
 	unsigned int i;
 

@@ -29,6 +29,10 @@ static const struct {
 	{ "sample_period", 0, 3600 },
 	{ "sample_pages", 1, 10000 },
 	{ "sample_method", 0, 1 },
+	{ "idle_tax", 0, 99 },
+	{ "balance_period", 1, 3600 },
+	{ "min_free", 0, 50 },
+	{ "balloon_max", 0, 99 },
 };
 
 static const char * const host_counters[] = {
@@ -36,6 +40,8 @@ static const char * const host_counters[] = {
 	"zero_pages", "zero_frames", "saved_pages", "scanned_pages", "hinted_pages", "broken_pages",
 	"ineligible_pages", "discarded_pages", "full_scans", "scan_cpu_ns", "overhead_bytes",
 	"sample_cpu_ns",
+	"free_bytes", "min_free_bytes", "budget_bytes", "unreserved_bytes", "balances",
+	"overcommit_percent",
 };
 
 static const char * const vm_counters[] = {
@@ -44,6 +50,7 @@ static const char * const vm_counters[] = {
 	"hinted_pages", "broken_pages", "ineligible_pages", "discarded_pages", "full_scans",
 	"scan_cpu_ns", "overhead_bytes", "size_bytes", "active_bytes", "active_slow_bytes",
 	"active_fast_bytes", "touched_bytes", "samples", "sample_faults", "running_ns",
+	"granted_bytes", "consumed_bytes", "target_bytes", "balloon_target_bytes",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

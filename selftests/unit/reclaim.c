@@ -89,6 +89,15 @@ static void test_state(void)
 		}
 	}
 	tap_equal(changes, 0, "reclaim: free memory that goes to and fro changes the state once");
+	for (wrong = 0, from = MRM_HIGH; from < MRM_LOW; from++) {
+		for (i = 1; i <= 1000; i++) {
+			free = mrm_policy_threshold(from, i);
+			wrong += mrm_policy_state(from, free, i) > from;
+			wrong += free && mrm_policy_state(from, free - 1, i) <= from;
+		}
+	}
+	tap_equal(wrong, 0, "reclaim: below its threshold the next worse state begins");
+	tap_equal(mrm_policy_threshold(MRM_LOW, 100), 0, "reclaim: low is the worst");
 	tap_equal(mrm_policy_state(MRM_HIGH, 0, 0), MRM_HIGH, "reclaim: no budget, no shortage");
 	tap_equal(mrm_policy_state(MRM_LOW, 0, 0), MRM_HIGH, "reclaim: no budget any more");
 	tap_equal(mrm_policy_state(MRM_HIGH, 64, 100), MRM_HIGH, "reclaim: at 64 per cent, high");

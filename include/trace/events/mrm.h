@@ -120,6 +120,44 @@ TRACE_EVENT(mrm_sample,
 		  __entry->touched, __entry->slow, __entry->fast)
 );
 
+TRACE_EVENT(mrm_state,
+	TP_PROTO(int state, unsigned long free, unsigned long min_free),
+	TP_ARGS(state, free, min_free),
+	TP_STRUCT__entry(
+		__field(int, state)
+		__field(unsigned long, free)
+		__field(unsigned long, min_free)
+	),
+	TP_fast_assign(
+		__entry->state = state;
+		__entry->free = free;
+		__entry->min_free = min_free;
+	),
+	TP_printk("state=%s free=%lu min_free=%lu",
+		  __print_symbolic(__entry->state, { 0, "high" }, { 1, "soft" }, { 2, "hard" },
+				   { 3, "low" }),
+		  __entry->free, __entry->min_free)
+);
+
+TRACE_EVENT(mrm_target,
+	TP_PROTO(pid_t pid, unsigned long consumed, unsigned long target, unsigned long balloon),
+	TP_ARGS(pid, consumed, target, balloon),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, consumed)
+		__field(unsigned long, target)
+		__field(unsigned long, balloon)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->consumed = consumed;
+		__entry->target = target;
+		__entry->balloon = balloon;
+	),
+	TP_printk("pid=%d consumed=%lu target=%lu balloon=%lu", __entry->pid, __entry->consumed,
+		  __entry->target, __entry->balloon)
+);
+
 #endif
 
 /* This part must be outside the guard. */

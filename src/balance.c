@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include "balance.h"
+#include "frame.h"
+#include "frame_table.h"
+#include "host_memory.h"
+#include "policy.h"
+#include "sample.h"
+#include "trace.h"
+#include "vm.h"
+#include "vm_events.h"
+#include "vm_memory.h"
+
+#define LOOK_EVERY	HZ	/* at what others use of the host */
+#define ROOM_PART	32	/* of its size: room that a VM is given to grow */
+#define ROOM_LEAST	256	/* pages */
+#define ALARM_LEAST	256	/* pages */
+
+struct mrm_balance_tunables mrm_balance_tunables = {
+	.idle_tax = 75,
+	.period = 15,
+	.balloon_max = 65,
+};
+
+/* Taken before ranges_lock; nothing waits for a process under it. */
+DEFINE_MUTEX(mrm_balance_lock);
+
+/* All of it under the balance lock. */
+static struct mrm_balance_host host = { .state = MRM_HIGH };
+static unsigned long foreign;		/* pages that VMs use, but not in frames of ours */
+static unsigned long reserved;		/* pages: the sum of min */
+static unsigned long next;		/* jiffies: a rebalance is due */
+
+static struct task_struct *balancer;
+static DECLARE_WAIT_QUEUE_HEAD(wake);
+static bool kicked;			/* rebalance */
+static bool rung;			/* only look at free memory */
+static void (*change_fn)(bool state);
+
+/**
+ * struct client - a VM while targets are computed
+ * @vm: it, with a reference
+ * @m: what it has
+ * @max: the most it may have, pages
+ * @active: the estimate of what it uses, pages; or an error
+ */
+struct client {
+	struct mrm_vm *vm;
+	struct mrm_vm_memory m;
+	unsigned long max;
+	long active;
+};
+
+/**
+ * mrm_balance_wake() - something changed that targets depend on
+ *
+ * Context: Any.
+ */
+void mrm_balance_wake(void)
+{
+	WRITE_ONCE(kicked, true);
+	wake_up(&wake);
+}
+
+/**
+ * mrm_balance_on_change() - be told of new targets
+ * @fn: called after targets have changed; with true if the state has, too.  May
+ *	sleep.  NULL: no more
+ */
+void mrm_balance_on_change(void (*fn)(bool state))
+{
+	mutex_lock(&mrm_balance_lock);
+	change_fn = fn;
+	mutex_unlock(&mrm_balance_lock);
+}
+
+static unsigned long frames_used(void)
+{
+	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) + mrm_shared_frames();
+}
+
+/* Not more than it has, whatever was unplugged since. */
+static unsigned long min_of(const struct mrm_vm *vm, unsigned long size)
+{
+	return min(vm->balance.min, size);
+}
+
+static unsigned long max_of(const struct mrm_vm *vm, unsigned long size)
+{
+	return vm->balance.max ? min(vm->balance.max, size) : size;
+}
+
+/**
+ * mrm_balance_reserve() - may so much be promised?
+ * @pages: to one VM, more than what it was promised
+ *
+ * Context: The balance lock.
+ * Return: true: it is promised now.
+ */
+bool mrm_balance_reserve(unsigned long pages)
+{
+	if (pages > host.unreserved)
+		return false;
+	reserved += pages;
+	host.unreserved -= pages;
+	return true;
+}
+
+static void put(struct client *clients, unsigned int n)
+{
+	while (n--)
+		mrm_vm_put(clients[n].vm);
+}
+
+static void ring(void)
+{
+	WRITE_ONCE(rung, true);
+	wake_up(&wake);
+}
+
+/*
+ * Tell the frames when to wake us: when so many more may be a worse state.  What
+ * others free meanwhile is not known there, so it may ring for nothing; not
+ * too often, however little is free.
+ */
+static void set_alarm(void)
+{
+	unsigned long below = mrm_policy_threshold(host.state, host.min_free);
+	unsigned long more = host.free > below ? host.free - below : 0;
+
+	mrm_frame_alarm(max_t(unsigned long, more, ALARM_LEAST),
+			host.state == MRM_LOW ? NULL : ring);
+}
+
+/* Free memory and the state it makes.  Context: the balance lock.  True if it is another. */
+static bool look(void)
+{
+	enum mrm_state was = host.state;
+	struct mrm_host_memory m;
+
+	mrm_host_memory(frames_used() + foreign, READ_ONCE(mrm_balance_tunables.limit), &m);
+	host.budget = m.budget;
+	host.free = m.free;
+	host.min_free = mrm_policy_min_free(m.total, READ_ONCE(mrm_balance_tunables.min_free));
+	host.state = mrm_policy_state(was, host.free, host.min_free);
+	host.unreserved = host.budget > host.min_free + reserved ?
+			  host.budget - host.min_free - reserved : 0;
+	set_alarm();
+	if (host.state == was)
+		return false;
+	trace_mrm_state(host.state, host.free, host.min_free);
+	return true;
+}
+
+/**
+ * mrm_balance_host() - the last numbers of the host
+ * @out: where they are put
+ *
+ * Context: May sleep.
+ */
+void mrm_balance_host(struct mrm_balance_host *out)
+{
+	mutex_lock(&mrm_balance_lock);
+	/* While there are VMs the thread does. */
+	if (!mrm_nr_vms())
+		look();
+	*out = host;
+	mutex_unlock(&mrm_balance_lock);
+}
+
+/*
+ * What a VM is about to use, if others need it: what it has, as much again as it
+ * grew by since the last time, what its balloon keeps from it, and some room.
+ */
+static unsigned long wanted(struct client *c)
+{
+	struct mrm_balance *b = &c->vm->balance;
+	unsigned long grown = c->m.consumed > b->consumed ? c->m.consumed - b->consumed : 0;
+	unsigned long room = max_t(unsigned long, c->m.size / ROOM_PART, ROOM_LEAST);
+
+	return c->m.consumed + max(grown, room) + b->balloon;
+}
+
+/*
+ * The allocations that the paper's rule converges to among those who want memory;
+ * what is left then goes by the same rule to whoever may have it.
+ */
+static void find_targets(struct client *clients, struct mrm_policy_vm *vms, unsigned int n)
+{
+	unsigned long total = host.budget > host.min_free ? host.budget - host.min_free : 0;
+	unsigned int tax = READ_ONCE(mrm_balance_tunables.idle_tax), i;
+	u64 missing;
+
+	for (i = 0; i < n; i++) {
+		vms[i].shares = mrm_balance_shares(clients[i].vm);
+		vms[i].min = min_of(clients[i].vm, clients[i].m.size);
+		vms[i].max = clamp(wanted(&clients[i]), vms[i].min, clients[i].max);
+		vms[i].active = clients[i].active;
+	}
+	missing = mrm_policy_targets(vms, n, total, tax);
+	if (missing) {
+		pr_warn_ratelimited("the VMs' min is %llu MiB more than there is\n",
+				    DIV_ROUND_UP(missing, 1UL << (20 - PAGE_SHIFT)));
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		vms[i].min = vms[i].target;
+		vms[i].max = clients[i].max;
+	}
+	mrm_policy_targets(vms, n, total, tax);
+}
+
+static unsigned long find_balloon(const struct client *c, unsigned long target)
+{
+	const struct mrm_balloon b = {
+		.size = c->m.size,
+		.max = c->max,
+		.target = target,
+		.floor = MRM_BALLOON_FLOOR,
+		.consumed = c->m.consumed,
+		.saved = c->m.saved,
+		.held = c->vm->balance.balloon,
+		.percent = READ_ONCE(mrm_balance_tunables.balloon_max),
+		.reclaiming = host.state != MRM_HIGH,
+	};
+
+	return mrm_policy_balloon(&b);
+}
+
+static bool set_targets(struct client *clients, const struct mrm_policy_vm *vms, unsigned int n)
+{
+	bool changed = false;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct mrm_balance *b = &clients[i].vm->balance;
+		unsigned long balloon = find_balloon(&clients[i], vms[i].target);
+
+		changed |= b->target != vms[i].target || b->balloon_target != balloon;
+		b->size = clients[i].m.size;
+		b->consumed = clients[i].m.consumed;
+		WRITE_ONCE(b->target, vms[i].target);
+		WRITE_ONCE(b->balloon_target, balloon);
+		trace_mrm_target(clients[i].vm->pid, b->consumed, b->target, balloon);
+	}
+	return changed;
+}
+
+/* All VMs, with what they have.  Return: how many, or -ENOMEM. */
+static int gather(struct client *clients, unsigned int room)
+{
+	unsigned long id = 0, all = 0, size = 0, promised = 0, frames = frames_used();
+	unsigned int n = 0;
+	int err = 0;
+
+	while (!err && n < room && (clients[n].vm = mrm_vm_next(&id))) {
+		struct client *c = &clients[n++];
+
+		err = mrm_vm_memory(c->vm, &c->m);
+		c->active = mrm_sample_active_pages(c->vm);
+		if (c->active < 0)
+			err = c->active;
+		c->max = max_of(c->vm, c->m.size);
+		all += c->m.consumed;
+		size += c->m.size;
+		promised += min_of(c->vm, c->m.size);
+	}
+	if (err) {
+		put(clients, n);
+		return err;
+	}
+	host.size = size;
+	reserved = promised;
+	foreign = all > frames ? all - frames : 0;
+	return n;
+}
+
+/* New targets for all.  Context: the balance lock.  Return: 0 or -ENOMEM: the old ones stand. */
+static int rebalance(struct client *clients, unsigned int n, bool *changed)
+{
+	struct mrm_policy_vm *vms = kvcalloc(n, sizeof(*vms), GFP_KERNEL);
+
+	if (!vms)
+		return -ENOMEM;
+	find_targets(clients, vms, n);
+	*changed |= set_targets(clients, vms, n);
+	host.balances++;
+	kvfree(vms);
+	return 0;
+}
+
+/* Look at free memory, and rebalance if its state is another or it is time. */
+static void balance(bool due)
+{
+	/* One that comes now kicks again. */
+	unsigned int room = mrm_nr_vms();
+	struct client *clients = kvcalloc(room, sizeof(*clients), GFP_KERNEL);
+	bool state, changed = false;
+	int n = 0;
+
+	mutex_lock(&mrm_balance_lock);
+	state = look();
+	if (due || state) {
+		n = clients ? gather(clients, room) : -ENOMEM;
+		/* With what VMs use besides frames of ours it may be another. */
+		state |= look();
+		if (n >= 0 && !rebalance(clients, n, &changed))
+			next = jiffies + READ_ONCE(mrm_balance_tunables.period) * HZ;
+	}
+	if (change_fn && (state || changed))
+		change_fn(state);
+	mutex_unlock(&mrm_balance_lock);
+	/* Perhaps the last references. */
+	put(clients, max(n, 0));
+	kvfree(clients);
+}
+
+static int balance_thread(void *unused)
+{
+	while (!kthread_should_stop()) {
+		bool due = xchg(&kicked, false) || time_after_eq(jiffies, next);
+
+		WRITE_ONCE(rung, false);
+		balance(due);
+		wait_event_interruptible_timeout(wake, READ_ONCE(kicked) || READ_ONCE(rung) ||
+						 kthread_should_stop(),
+						 mrm_nr_vms() ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT);
+	}
+	return 0;
+}
+
+static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
+{
+	mrm_balance_wake();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block vm_nb = {
+	.notifier_call = vm_event,
+};
+
+/**
+ * mrm_balance_init() - start to balance
+ * Return: 0 or an error.
+ */
+int mrm_balance_init(void)
+{
+	struct task_struct *task;
+
+	next = jiffies;
+	task = kthread_run(balance_thread, NULL, "mrm_balance");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	balancer = task;
+	mrm_vm_register_notifier(&vm_nb);
+	return 0;
+}
+
+/**
+ * mrm_balance_exit() - stop
+ */
+void mrm_balance_exit(void)
+{
+	mrm_vm_unregister_notifier(&vm_nb);
+	kthread_stop(balancer);
+	mrm_frame_alarm(0, NULL);
+}
