@@ -240,7 +240,7 @@ libvirt_stop
 ln -sf "$mrmctl" /usr/bin/mrmctl
 install -D -m 755 userspace/mrmd/libvirt-hook "$hook"
 libvirt_start || bail "libvirt does not start"
-define a "$mib" --run 'memcheck -i 300 40' \
+define a "$mib" --run 'memcheck -i 3000 40' \
 	--domain "<metadata><mrm:memory xmlns:mrm='$xmlns' salt='one'/></metadata>"
 define b "$mib" --devices "<memballoon model='none'/>" \
 	--domain "<metadata><mrm:memory xmlns:mrm='$xmlns' min='4GiB'/></metadata>"
@@ -297,9 +297,12 @@ check "a guest without a balloon is known to be" wait_until 20 mrmd_knows b ball
 check "its settings are applied" has_setting b salt b
 virsh -q destroy b
 
+# One guest at a time has the processor.
+virsh -q suspend a
 socket=$libvirt_test_dir/qmp
 check "a VM without libvirt" qemu_starts "$socket"
 check "is given to mrmd" "$mrmctl" qmp bare "$socket"
+check "boots" guest_wait_line bare "$guest_bound" '^mrm-guest: ready'
 check "which drives its balloon" wait_until 90 mrmd_knows bare balloon_state ok
 check "not twice" not_twice "$socket"
 mrmd_kill

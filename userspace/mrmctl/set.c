@@ -85,6 +85,10 @@ static int run(const struct options *options, int argc, char **argv)
 	const struct mrm_tunable *tunable = mrm_tunable_find(argv[0]);
 
 	if (argc == 2 && !strchr(argv[1], '=')) {
+		if (tunable && (options->live || options->config)) {
+			complain("--live and --config are for guests of libvirt");
+			return STATUS_USAGE;
+		}
 		if (tunable)
 			return set_tunable(options, tunable, argv[1]);
 		if (!strcmp(argv[0], "share_scan_now"))

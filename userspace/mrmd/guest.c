@@ -159,8 +159,8 @@ static void tell(struct guest *guest, uint64_t now)
 		return;
 	if (state != before && (state == BALLOON_UNRESPONSIVE || before == BALLOON_UNRESPONSIVE))
 		log_line(state == BALLOON_UNRESPONSIVE ? SD_WARNING : SD_NOTICE,
-			 "guest %s: balloon %s, at %" PRIu64 " MiB of the guest's %" PRIu64
-			 " MiB, to be %" PRIu64,
+			 "guest %s: balloon %s: it holds %" PRIu64 " of %" PRIu64
+			 " MiB, and should hold %" PRIu64,
 			 guest->name, balloon_state_names[state], bytes >> 20, balloon->size >> 20,
 			 guest->hold >> 20);
 	if (guest->listed && (bytes != guest->told_bytes || !before)) {

@@ -210,6 +210,7 @@ static void test_set(void)
 	expect(2, "is more than its max", "mrmctl set web min=2GiB max=1GiB");
 	expect(2, "goes without --live", "mrmctl set --live web share=on");
 	expect(2, "does not belong here", "mrmctl list --live");
+	expect(2, "are for guests of libvirt", "mrmctl set --live share_cpu_max 5");
 	expect(2, "at most 63 printable", "mrmctl set web salt=\"$(printf 'a\\nb')\"");
 	expect(2, "each given once", "mrmctl set web salt=a salt=b");
 	expect(2, "each given once", "mrmctl set web colour=red");
