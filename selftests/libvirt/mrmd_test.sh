@@ -296,6 +296,11 @@ check "another one is not" guest_start b
 check "a guest without a balloon is known to be" wait_until 20 mrmd_knows b balloon_state absent
 check "its settings are applied" has_setting b salt b
 virsh -q destroy b
+kill -STOP "$mrmd_pid"
+check "a mrmd that does not answer keeps no guest from starting" guest_start b
+kill -CONT "$mrmd_pid"
+check "it goes on where it was" wait_until 20 mrmd_knows b balloon_state absent
+virsh -q destroy b
 
 # One guest at a time has the processor.
 virsh -q suspend a
