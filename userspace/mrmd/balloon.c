@@ -88,6 +88,9 @@ void balloon_actual(struct balloon *balloon, uint64_t actual, uint64_t now)
 {
 	uint64_t left;
 
+	/* The device remembers what the driver before a reboot has said. */
+	if (!balloon->driver && actual == balloon->stale)
+		return;
 	/* Only a driver changes it. */
 	if (actual != balloon->actual)
 		balloon->driver = true;
@@ -129,8 +132,11 @@ void balloon_reboot(struct balloon *balloon, uint64_t now)
 {
 	balloon->driver = false;
 	balloon->let_go = balloon->device && (balloon->asked || balloon->actual < balloon->size);
-	/* What the device remembers is of the driver before. */
+	/* What the device remembers is of the driver before, and the guest has it all. */
 	balloon->stats_before = balloon->stats;
+	if (balloon->actual != balloon->size)
+		balloon->stale = balloon->actual;
+	balloon->actual = balloon->size;
 	balloon->asked = 0;
 	balloon->step = BALLOON_STEP_FIRST;
 	balloon->born_ms = now;
@@ -301,8 +307,8 @@ struct balloon_step balloon_next(struct balloon *balloon, uint64_t credit, uint6
 	}
 	if (is_near(balloon, balloon->goal)) {
 		listens(balloon, now);
-		/* A target further on, of a goal before, must not stand. */
-		if (balloon->asked && balloon->asked != balloon->goal)
+		/* Another target must not stand, whoever set it. */
+		if (balloon->asked != balloon->goal)
 			return ask(balloon, balloon->goal, now);
 		return (struct balloon_step){ 0 };
 	}

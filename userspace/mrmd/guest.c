@@ -195,6 +195,7 @@ static void aim(struct guest *guest)
 		snprintf(file, sizeof(file), "vm/%d/balloon_target_bytes", (int)guest->pid);
 		error = mrm_read_u64(module_root()->fd, file, &guest->hold);
 	}
+	guest->aimed = !error;
 	if (!error)
 		balloon_goal(balloon, guest->hold, read_or_0(guest, "min_bytes"));
 	else
@@ -297,6 +298,9 @@ static uint64_t drive_one(struct guest *guest, unsigned int giving, uint64_t now
 
 	if (guest->busy)
 		return balloon_wait(&guest->balloon, now);
+	/* A balloon that the kernel says nothing about is only looked at. */
+	if (!guest->aimed && !guest->steered && guest->balloon.driver)
+		return 0;
 	step = balloon_next(&guest->balloon, round_credit(&rebalance, giving), now);
 	if (step.what == BALLOON_REST)
 		return step.again_ms;

@@ -40,6 +40,7 @@ struct guest_driver {
  * @settings: what it says
  * @managed: settings of it were applied, so their absence means the defaults
  * @balloon: its balloon
+ * @aimed: the kernel says where its balloon shall go
  * @steered: its balloon has been told something by us
  * @busy: a call is under way
  * @hold: what the kernel wants its balloon to hold, in bytes
@@ -59,6 +60,7 @@ struct guest {
 	struct mrm_settings settings;
 	bool managed;
 	struct balloon balloon;
+	bool aimed;
 	bool steered;
 	bool busy;
 	uint64_t hold;

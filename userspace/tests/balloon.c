@@ -59,10 +59,15 @@ static void test_states(void)
 	tap_ok(step.what == BALLOON_SET && step.keep == 1024 * MIB &&
 		       balloon_state(&balloon, 7000) == BALLOON_BOOTING,
 	       "a guest that reboots has all of its memory");
+	balloon_actual(&balloon, 960 * MIB, 7000);
+	tap_ok(balloon.actual == 1024 * MIB && !balloon.driver,
+	       "what the device remembers of the driver before is not believed");
 	balloon_stats(&balloon, 77, 7001);
 	tap_ok(!balloon.driver, "the driver before the reboot is no driver");
 	balloon_stats(&balloon, 90, 12000);
 	tap_ok(balloon.driver, "the one after it is");
+	step = balloon_next(&balloon, UINT64_MAX, 12000);
+	tap_ok(step.what == BALLOON_SET && step.keep == 960 * MIB, "and is told again");
 }
 
 static void test_goal(void)
@@ -121,6 +126,16 @@ static void test_liveness(void)
 	balloon_goal(&balloon, 512 * MIB, 0);
 	balloon_next(&balloon, UINT64_MAX, 0);
 	tap_ok(balloon_gives(&balloon), "a guest that was told is waited for");
+	balloon_init(&balloon, 1024 * MIB, 512 * MIB, true, 0);
+	balloon_stats(&balloon, 1, 0);
+	balloon_goal(&balloon, 512 * MIB, 0);
+	step = balloon_next(&balloon, UINT64_MAX, 0);
+	tap_ok(step.what == BALLOON_SET && step.keep == 512 * MIB,
+	       "one that is there is told once, whatever others have told it");
+	tap_ok(balloon_next(&balloon, UINT64_MAX, 0).what == BALLOON_REST, "and not again");
+	running(&balloon);
+	balloon_goal(&balloon, 512 * MIB, 0);
+	balloon_next(&balloon, UINT64_MAX, 0);
 	balloon_next(&balloon, UINT64_MAX, 19999);
 	tap_ok(balloon_state(&balloon, 19999) == BALLOON_OK, "for 20 s");
 	step = balloon_next(&balloon, UINT64_MAX, 20000);
