@@ -85,7 +85,7 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 	said = module_root() && !mrm_read_u64(module_root()->fd, "unreserved_bytes", &unreserved);
 	error = admission_ask(&starting, &domain, said ? &unreserved : NULL, now_ms(), why);
 	if (error)
-		log_notice("guest %s may not start: %s", domain.name, why);
+		log_notice("a start is refused: %s", why);
 	mrm_domain_free(&domain);
 	return error;
 }
