@@ -19,10 +19,10 @@ module:				## build kvm_mrm.ko for the running kernel (KDIR=... for another)
 		"or name others with KDIR=" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-user:				## build mrmctl
+user:				## build mrmctl and mrmd
 	$(MAKE) -C userspace
 
-install: module user		## install module, mrmctl, man pages and completion (DESTDIR, PREFIX)
+install: module user		## install module, mrmctl, mrmd, man pages and completion (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 	$(MAKE) -C userspace install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(if $(DESTDIR),,depmod -a)

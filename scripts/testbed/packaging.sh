@@ -37,7 +37,7 @@ packaging() {
 
 # What apt will want for our packages is downloaded, but not installed: the
 # system has no network.  With what those recommend, as apt does there.
-needed_packages=(dkms libjson-c5 libncursesw6)
+needed_packages=(dkms libjson-c5 libmicrohttpd12 libncursesw6 libvirt0 libxml2)
 
 make_system() {
 	local root=$1.root

@@ -49,7 +49,8 @@ test_begin() {
 }
 
 tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting
-	sample_period sample_pages sample_method)
+	sample_period sample_pages sample_method idle_tax balance_period min_free balloon_max
+	limit_bytes)
 
 # What the test changes is put back in the end.
 tunables_save() {

@@ -30,7 +30,8 @@ signed_by_dkms() {
 
 has_all_of() {
 	local file
-	for file in /usr/bin/mrmctl /usr/share/man/man8/mrmctl.8.gz \
+	for file in /usr/bin/mrmctl /usr/share/man/man8/mrmctl.8.gz /usr/sbin/mrmd \
+		/usr/share/man/man8/mrmd.8.gz /etc/libvirt/hooks/qemu.d/mrm \
 		/usr/share/man/man4/kvm_mrm.4.gz /usr/share/bash-completion/completions/mrmctl \
 		/usr/lib/modules-load.d/kvm-mrm.conf; do
 		installed_files | grep -qx "$file" || { echo "no $file"; return 1; }
@@ -41,6 +42,11 @@ one_version() {
 	local version
 	version=$(dpkg-query -W -f '${Version}' kvm-mrm)
 	mrmctl version && [ "$(mrmctl version)" = "mrmctl $version"$'\n'"kvm_mrm $version" ]
+}
+
+mrmd_runs() {
+	systemctl --no-pager status mrmd
+	systemctl -q is-active mrmd && mrmctl status | tee /dev/stderr | grep -q 'kvm_mrm loaded'
 }
 
 no_problem() {
@@ -57,5 +63,6 @@ check "tools, man pages, completion and modules-load.d are there" has_all_of
 check "the module is loaded" module_loaded
 check "it is the one that DKMS built" module_is_ours
 check "package, mrmctl and module have the same version" one_version
+check "mrmd runs, and has the module" mrmd_runs
 check "mrmctl doctor sees no problem" no_problem
 finish

@@ -27,6 +27,13 @@ enum mrm_host_counter {
 	MRM_HOST_FULL_SCANS,
 	MRM_HOST_SCAN_CPU_NS,
 	MRM_HOST_OVERHEAD_BYTES,
+	MRM_HOST_BUDGET_BYTES,
+	MRM_HOST_FREE_BYTES,
+	MRM_HOST_MIN_FREE_BYTES,
+	MRM_HOST_UNRESERVED_BYTES,
+	MRM_HOST_OVERCOMMIT_PERCENT,
+	MRM_HOST_BALANCES,
+	MRM_HOST_SAMPLE_CPU_NS,
 	MRM_HOST_NR,
 };
 
@@ -35,11 +42,13 @@ enum mrm_host_counter {
  * @name: of its file
  * @unit: what it counts
  * @words: what it means, for people
+ * @grows: it is a sum since the start, and never shrinks
  */
 struct mrm_counter {
 	const char *name;
 	enum mrm_unit unit;
 	const char *words;
+	bool grows;
 };
 
 /**

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <wchar.h>
 #include <wctype.h>
 
@@ -36,6 +37,53 @@ int mrm_parse_u64(const char *text, uint64_t *value)
 		number = 10 * number + digit;
 	}
 	*value = number;
+	return 0;
+}
+
+/**
+ * mrm_parse_size() - read a size with its unit, as libvirt writes them
+ * @text: a whole number and a unit: "512MiB", "2 GiB", "64 M"; 0 needs none
+ * @bytes: receives the size; untouched on error
+ *
+ * libvirt takes a number without a unit for KiB in one place and for bytes in
+ * another, so here it is refused.
+ *
+ * Return: 0, -EINVAL when @text is not a size, -ERANGE above 64 bits.
+ */
+int mrm_parse_size(const char *text, uint64_t *bytes)
+{
+	/* "KB" and the like are powers of 1000; "K" and "KiB" of 1024. */
+	static const char powers[] = "KMGTP";
+	size_t digits = strspn(text, "0123456789"), i;
+	const char *unit = text + digits, *power;
+	uint64_t number, factor = 1, base;
+	char part[24];
+	int error;
+
+	if (digits >= sizeof(part))
+		return -ERANGE;
+	memcpy(part, text, digits);
+	part[digits] = '\0';
+	error = mrm_parse_u64(part, &number);
+	if (error)
+		return error;
+	unit += strspn(unit, " ");
+	power = *unit ? strchr(powers, *unit & ~0x20) : NULL;
+	if (power) {
+		if (!unit[1] || !strcasecmp(unit + 1, "iB"))
+			base = 1024;
+		else if (!strcasecmp(unit + 1, "B"))
+			base = 1000;
+		else
+			return -EINVAL;
+		for (i = 0; i <= (size_t)(power - powers); i++)
+			factor *= base;
+	} else if (*unit ? strcasecmp(unit, "b") && strcasecmp(unit, "bytes") : number != 0) {
+		return -EINVAL;
+	}
+	if (number > UINT64_MAX / factor)
+		return -ERANGE;
+	*bytes = number * factor;
 	return 0;
 }
 

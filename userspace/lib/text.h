@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 int mrm_parse_u64(const char *text, uint64_t *value);
+int mrm_parse_size(const char *text, uint64_t *bytes);
 int mrm_parse_seconds(const char *text, uint64_t *ms);
 
 size_t mrm_utf8_decode(const char *text, uint32_t *code);

@@ -61,6 +61,42 @@ const struct mrm_tunable mrm_tunables[] = {
 		.words = "How it is seen that a page was touched: 0 by accessed bits; 1 by dropping "
 			 "its mapping, which is exact and costs a fault.",
 	},
+	{
+		.name = "idle_tax",
+		.unit = "%",
+		.usual = 75,
+		.max = 99,
+		.words = "Part of its idle memory that may be taken from a VM for others.",
+	},
+	{
+		.name = "balance_period",
+		.unit = "s",
+		.usual = 15,
+		.min = 1,
+		.max = 3600,
+		.words = "How often it is computed what each VM should have.",
+	},
+	{
+		.name = "min_free",
+		.unit = "%",
+		.usual = 0,
+		.max = 50,
+		.words = "Memory that stays free; 0 is ESX's sliding scale.",
+	},
+	{
+		.name = "balloon_max",
+		.unit = "% of a VM",
+		.usual = 65,
+		.max = 99,
+		.words = "What a balloon may hold at most.",
+	},
+	{
+		.name = "limit_bytes",
+		.unit = "bytes",
+		.usual = 0,
+		.max = UINT64_MAX,
+		.words = "What all VMs may use together, from 64 MiB; 0 is what the host has.",
+	},
 };
 
 const size_t mrm_tunable_count = sizeof(mrm_tunables) / sizeof(mrm_tunables[0]);

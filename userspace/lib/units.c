@@ -82,6 +82,9 @@ const char *mrm_format_value(char *to, size_t size, enum mrm_unit unit, uint64_t
 	case MRM_NS:
 		snprintf(to, size, "%s s", mrm_format_seconds(number, sizeof(number), value));
 		break;
+	case MRM_PERCENT:
+		snprintf(to, size, "%" PRIu64 " %%", value);
+		break;
 	case MRM_COUNT:
 		snprintf(to, size, "%" PRIu64, value);
 		break;

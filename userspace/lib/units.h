@@ -14,12 +14,14 @@
  * @MRM_PAGES: memory in pages of MRM_PAGE_SIZE
  * @MRM_COUNT: things, or events since the start
  * @MRM_NS: time in nanoseconds
+ * @MRM_PERCENT: hundredths of a whole
  */
 enum mrm_unit {
 	MRM_BYTES,
 	MRM_PAGES,
 	MRM_COUNT,
 	MRM_NS,
+	MRM_PERCENT,
 };
 
 const char *mrm_format_mib(char *to, size_t size, uint64_t bytes);

@@ -27,13 +27,29 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_SAVED_WITHIN_PAGES] = { "saved_within_pages", MRM_PAGES, "Saved, were it alone" },
 	[MRM_VM_HINTED_PAGES] = { "hinted_pages", MRM_PAGES, "Hinted, not shared so far" },
 	[MRM_VM_INELIGIBLE_PAGES] = { "ineligible_pages", MRM_PAGES, "Ineligible for sharing" },
-	[MRM_VM_SCANNED_PAGES] = { "scanned_pages", MRM_COUNT, "Pages scanned" },
-	[MRM_VM_BROKEN_PAGES] = { "broken_pages", MRM_COUNT, "Copy-on-write breaks" },
-	[MRM_VM_DISCARDED_PAGES] = { "discarded_pages", MRM_COUNT, "Pages discarded" },
-	[MRM_VM_FULL_SCANS] = { "full_scans", MRM_COUNT, "Full scans" },
-	[MRM_VM_SCAN_CPU_NS] = { "scan_cpu_ns", MRM_NS, "CPU time of the scanner" },
+	[MRM_VM_SCANNED_PAGES] = { "scanned_pages", MRM_COUNT, "Pages scanned", true },
+	[MRM_VM_BROKEN_PAGES] = { "broken_pages", MRM_COUNT, "Copy-on-write breaks", true },
+	[MRM_VM_DISCARDED_PAGES] = { "discarded_pages", MRM_COUNT, "Pages discarded", true },
+	[MRM_VM_FULL_SCANS] = { "full_scans", MRM_COUNT, "Full scans", true },
+	[MRM_VM_SCAN_CPU_NS] = { "scan_cpu_ns", MRM_NS, "CPU time of the scanner", true },
 	[MRM_VM_OVERHEAD_BYTES] = { "overhead_bytes", MRM_BYTES, "Overhead of kvm_mrm" },
 	[MRM_VM_SHARE] = { "share", MRM_COUNT, "Sharing allowed" },
+	[MRM_VM_SHARES] = { "shares", MRM_COUNT, "Shares" },
+	[MRM_VM_MIN_BYTES] = { "min_bytes", MRM_BYTES, "Min" },
+	[MRM_VM_MAX_BYTES] = { "max_bytes", MRM_BYTES, "Max" },
+	[MRM_VM_SIZE_BYTES] = { "size_bytes", MRM_BYTES, "Size" },
+	[MRM_VM_GRANTED_BYTES] = { "granted_bytes", MRM_BYTES, "Granted" },
+	[MRM_VM_CONSUMED_BYTES] = { "consumed_bytes", MRM_BYTES, "Consumed" },
+	[MRM_VM_TARGET_BYTES] = { "target_bytes", MRM_BYTES, "Target" },
+	[MRM_VM_BALLOON_TARGET_BYTES] = { "balloon_target_bytes", MRM_BYTES, "Target of balloon" },
+	[MRM_VM_BALLOON_BYTES] = { "balloon_bytes", MRM_BYTES, "In the balloon" },
+	[MRM_VM_ACTIVE_BYTES] = { "active_bytes", MRM_BYTES, "Active, estimated" },
+	[MRM_VM_ACTIVE_SLOW_BYTES] = { "active_slow_bytes", MRM_BYTES, "Active, slow average" },
+	[MRM_VM_ACTIVE_FAST_BYTES] = { "active_fast_bytes", MRM_BYTES, "Active, fast average" },
+	[MRM_VM_TOUCHED_BYTES] = { "touched_bytes", MRM_BYTES, "Touched in this period" },
+	[MRM_VM_SAMPLES] = { "samples", MRM_COUNT, "Periods sampled", true },
+	[MRM_VM_SAMPLE_FAULTS] = { "sample_faults", MRM_COUNT, "Faults by sampling", true },
+	[MRM_VM_RUNNING_NS] = { "running_ns", MRM_NS, "Time it has run", true },
 };
 
 const char *const mrm_vm_texts[MRM_VM_TEXT_NR] = {
@@ -41,6 +57,7 @@ const char *const mrm_vm_texts[MRM_VM_TEXT_NR] = {
 	[MRM_VM_REASON] = "not_adopted_reason",
 	[MRM_VM_STATE] = "share_state",
 	[MRM_VM_SALT] = "salt",
+	[MRM_VM_BALLOON_STATE] = "balloon_state",
 };
 
 static int open_vms(const struct mrm_root *root)
@@ -78,7 +95,7 @@ static bool gone(int vms, const char *entry, uint64_t node)
 }
 
 /* Read what is wanted of one VM.  -ENODEV when it has ended. */
-static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint32_t want)
+static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint64_t want)
 {
 	bool missing = false;
 	int dir, error, i;
@@ -90,7 +107,7 @@ static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint32_t want)
 	if (dir < 0)
 		return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP ? -ENODEV : dir;
 	for (i = 0; i < MRM_VM_NR + MRM_VM_TEXT_NR; i++) {
-		if (!(want & (1u << i)))
+		if (!(want & (1ull << i)))
 			continue;
 		if (i < MRM_VM_NR)
 			error = mrm_read_u64(dir, mrm_vm_counters[i].name, &vm->value[i]);
@@ -98,7 +115,7 @@ static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint32_t want)
 			error = mrm_read_text(dir, mrm_vm_texts[i - MRM_VM_NR],
 					      vm->text[i - MRM_VM_NR], MRM_TEXT_MAX);
 		if (!error)
-			vm->have |= 1u << i;
+			vm->have |= 1ull << i;
 		missing |= error == -ENOENT || error == -ENODEV;
 	}
 	close(dir);
@@ -147,7 +164,7 @@ static int append(struct mrm_vms *vms, size_t *room, const struct mrm_vm *vm)
  * Return: 0, -ENOMEM, or the error of open(2) for the directory of VMs: -ENODEV
  * when the module has gone.
  */
-int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint32_t want)
+int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint64_t want)
 {
 	struct dirent *entry;
 	struct mrm_vm vm;
@@ -216,7 +233,7 @@ bool mrm_vm_matches(const struct mrm_vm *vm, const char *who)
  *
  * Return: 0, -ENODEV when it has ended, or an error of open(2).
  */
-int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint32_t want)
+int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint64_t want)
 {
 	uint64_t node = vm->node;
 	char entry[16];

@@ -35,6 +35,22 @@ enum mrm_vm_counter {
 	MRM_VM_SCAN_CPU_NS,
 	MRM_VM_OVERHEAD_BYTES,
 	MRM_VM_SHARE,
+	MRM_VM_SHARES,
+	MRM_VM_MIN_BYTES,
+	MRM_VM_MAX_BYTES,
+	MRM_VM_SIZE_BYTES,
+	MRM_VM_GRANTED_BYTES,
+	MRM_VM_CONSUMED_BYTES,
+	MRM_VM_TARGET_BYTES,
+	MRM_VM_BALLOON_TARGET_BYTES,
+	MRM_VM_BALLOON_BYTES,
+	MRM_VM_ACTIVE_BYTES,
+	MRM_VM_ACTIVE_SLOW_BYTES,
+	MRM_VM_ACTIVE_FAST_BYTES,
+	MRM_VM_TOUCHED_BYTES,
+	MRM_VM_SAMPLES,
+	MRM_VM_SAMPLE_FAULTS,
+	MRM_VM_RUNNING_NS,
 	MRM_VM_NR,
 };
 
@@ -44,6 +60,7 @@ enum mrm_vm_counter {
  * @MRM_VM_REASON: why its largest range that was not adopted was not
  * @MRM_VM_STATE: whether its memory is being shared
  * @MRM_VM_SALT: VMs share with equal salt only; readable by root only
+ * @MRM_VM_BALLOON_STATE: what mrmd says of its balloon
  * @MRM_VM_TEXT_NR: how many there are
  */
 enum mrm_vm_text {
@@ -51,13 +68,14 @@ enum mrm_vm_text {
 	MRM_VM_REASON,
 	MRM_VM_STATE,
 	MRM_VM_SALT,
+	MRM_VM_BALLOON_STATE,
 	MRM_VM_TEXT_NR,
 };
 
 /* Sets of counters and texts that a reader asks for. */
-#define MRM_WANT(counter) (1u << (counter))
-#define MRM_WANT_TEXT(text) (1u << (MRM_VM_NR + (text)))
-#define MRM_WANT_ALL ((1u << (MRM_VM_NR + MRM_VM_TEXT_NR)) - 1)
+#define MRM_WANT(counter) (1ull << (counter))
+#define MRM_WANT_TEXT(text) (1ull << (MRM_VM_NR + (text)))
+#define MRM_WANT_ALL ((1ull << (MRM_VM_NR + MRM_VM_TEXT_NR)) - 1)
 
 /**
  * struct mrm_vm - a VM as last read
@@ -72,7 +90,7 @@ struct mrm_vm {
 	uint64_t node;
 	uint64_t value[MRM_VM_NR];
 	char text[MRM_VM_TEXT_NR][MRM_TEXT_MAX];
-	uint32_t have;
+	uint64_t have;
 };
 
 /**
@@ -88,11 +106,11 @@ struct mrm_vms {
 extern const struct mrm_counter mrm_vm_counters[MRM_VM_NR];
 extern const char *const mrm_vm_texts[MRM_VM_TEXT_NR];
 
-int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint32_t want);
+int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint64_t want);
 void mrm_vms_free(struct mrm_vms *vms);
 
 bool mrm_vm_matches(const struct mrm_vm *vm, const char *who);
-int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint32_t want);
+int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint64_t want);
 int mrm_vm_write(const struct mrm_root *root, const struct mrm_vm *vm, const char *file,
 		 const char *value);
 

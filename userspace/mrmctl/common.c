@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
+#include "client.h"
 #include "mrmctl.h"
 #include "text.h"
 
@@ -94,19 +97,20 @@ static void complain_ambiguous(const struct mrm_vms *vms, const char *who)
 }
 
 /**
- * find_vm() - find the VM that is meant
+ * look_for_vm() - find the VM that is meant, if there is one
  * @root: the open tree
  * @who: a name or a pid
- * @vm: filled in on success, with its name only
+ * @vm: filled in when there is one, with its name only; its pid is 0 if there is none
  *
- * Return: STATUS_OK, or STATUS_FAILED after a complaint.
+ * Return: STATUS_OK, or STATUS_FAILED after a complaint: there are several.
  */
-int find_vm(const struct mrm_root *root, const char *who, struct mrm_vm *vm)
+int look_for_vm(const struct mrm_root *root, const char *who, struct mrm_vm *vm)
 {
 	size_t i, found = 0;
 	struct mrm_vms vms;
 	int error;
 
+	vm->pid = 0;
 	error = mrm_vms_read(root, &vms, MRM_WANT_TEXT(MRM_VM_NAME));
 	if (error) {
 		mrm_vms_free(&vms);
@@ -118,10 +122,54 @@ int find_vm(const struct mrm_root *root, const char *who, struct mrm_vm *vm)
 		if (!found++)
 			*vm = vms.vm[i];
 	}
-	if (!found)
-		complain("no VM has the name or pid \"%s\"; \"mrmctl list\" shows them", who);
-	else if (found > 1)
+	if (found > 1)
 		complain_ambiguous(&vms, who);
 	mrm_vms_free(&vms);
-	return found == 1 ? STATUS_OK : STATUS_FAILED;
+	return found > 1 ? STATUS_FAILED : STATUS_OK;
+}
+
+/**
+ * find_vm() - find the VM that is meant
+ * @root: the open tree
+ * @who: a name or a pid
+ * @vm: filled in on success, with its name only
+ *
+ * Return: STATUS_OK, or STATUS_FAILED after a complaint.
+ */
+int find_vm(const struct mrm_root *root, const char *who, struct mrm_vm *vm)
+{
+	int status = look_for_vm(root, who, vm);
+
+	if (status || vm->pid)
+		return status;
+	complain("no VM has the name or pid \"%s\"; \"mrmctl list\" shows them", who);
+	return STATUS_FAILED;
+}
+
+/**
+ * ask_mrmd() - ask the daemon
+ * @request: freed
+ * @answer: receives what it says, to be freed; untouched on error
+ *
+ * Return: STATUS_OK, or STATUS_FAILED after a complaint: it is not there, or does
+ * not want to.
+ */
+int ask_mrmd(struct json_object *request, struct json_object **answer)
+{
+	struct json_object *object;
+	int error = mrm_ask(MRM_SOCKET, request, &object);
+
+	if (error == -ENOENT || error == -ECONNREFUSED) {
+		complain("mrmd does not run; start it with \"systemctl start mrmd\"");
+		return STATUS_FAILED;
+	}
+	if (error)
+		return complain_read("mrmd", error);
+	if (json_object_get_boolean(json_object_object_get(object, "ok"))) {
+		*answer = object;
+		return STATUS_OK;
+	}
+	complain("%s", json_object_get_string(json_object_object_get(object, "why")));
+	json_object_put(object);
+	return STATUS_FAILED;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mrmctl doctor - what on this host stands in the way, and what to do about it. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "json_out.h"
 #include "mrmctl.h"
 #include "text.h"
@@ -341,6 +343,43 @@ static void look_at_huge_pages(struct examination *x)
 		     huge * kib / 1024, total / 1024);
 }
 
+static bool mrmd_answers(void)
+{
+	struct json_object *request = json_object_new_object(), *answer;
+	int error;
+
+	json_add(request, "do", json_object_new_string("status"));
+	error = mrm_ask(MRM_SOCKET, request, &answer);
+	/* Somebody who may not ask does not know. */
+	if (error)
+		return error == -EACCES;
+	json_object_put(answer);
+	return true;
+}
+
+/* What a host with libvirt needs besides the module, to balance memory. */
+static void look_at_mrmd(struct examination *x)
+{
+	if (!there(x, "/etc/libvirt"))
+		return;
+	if (!there(x, MRM_SOCKET))
+		tell(x, HINT, "systemctl enable --now mrmd",
+		     "mrmd does not run: no balloon moves, and settings in the guests' XML are not "
+		     "applied");
+	else if (*x->options->host || mrmd_answers())
+		tell(x, FINE, NULL, "mrmd runs");
+	else
+		tell(x, PROBLEM, "systemctl restart mrmd; its log is in journalctl -u mrmd",
+		     "mrmd does not answer");
+	if (there(x, "/etc/libvirt/hooks/qemu.d/mrm"))
+		tell(x, FINE, NULL, "libvirt's hook for admission is installed");
+	else
+		tell(x, HINT,
+		     "put libvirt-hook there, and have libvirt look: systemctl reload libvirtd",
+		     "/etc/libvirt/hooks/qemu.d/mrm is not there: no start is refused that does not "
+		     "fit");
+}
+
 static void look_at_all(struct examination *x)
 {
 	char path[LINE];
@@ -358,6 +397,7 @@ static void look_at_all(struct examination *x)
 			tell(x, PROBLEM, NULL, "%s cannot be read", path);
 		}
 	}
+	look_at_mrmd(x);
 	look_at_ksm(x);
 	look_at_huge_pages(x);
 }

@@ -33,6 +33,9 @@ enum status {
  * @reverse: turn the order round
  * @value: print a tunable's value alone
  * @wait: wait for the scan to end
+ * @live: set for the running guest only
+ * @config: set in the guest's XML only
+ * @stop: end what was begun
  * @host: where the root of the host to look at is, "" for this one
  */
 struct options {
@@ -47,6 +50,9 @@ struct options {
 	bool reverse;
 	bool value;
 	bool wait;
+	bool live;
+	bool config;
+	bool stop;
 	const char *host;
 };
 
@@ -81,6 +87,9 @@ extern const struct command command_top;
 extern const struct command command_get;
 extern const struct command command_set;
 extern const struct command command_scan;
+extern const struct command command_status;
+extern const struct command command_qmp;
+extern const struct command command_admit;
 extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;
@@ -92,9 +101,18 @@ const struct command *command_find(const char *name);
 int options_parse(const struct command *command, int argc, char **argv, struct options *options);
 
 int open_root(const struct options *options, struct mrm_root *root);
+int look_for_vm(const struct mrm_root *root, const char *who, struct mrm_vm *vm);
 int find_vm(const struct mrm_root *root, const char *who, struct mrm_vm *vm);
+
+void note_copy(const struct options *options, const struct mrm_root *root);
+int set_vm(const struct options *options, const char *who, int argc, char **argv);
 
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int complain_read(const char *what, int error);
+int complain_write(const char *what, int error);
+
+struct json_object;
+
+int ask_mrmd(struct json_object *request, struct json_object **answer);
 
 #endif

@@ -15,6 +15,9 @@
 #define OPTION_VALUE 'v'
 #define OPTION_WAIT 'w'
 #define OPTION_HOST 'H'
+#define OPTION_LIVE 'L'
+#define OPTION_CONFIG 'C'
+#define OPTION_STOP 's'
 
 #define GLOBAL_OPTIONS "hjVS"
 
@@ -31,6 +34,9 @@ static const struct option all_options[] = {
 	{ "value", no_argument, NULL, OPTION_VALUE },
 	{ "wait", no_argument, NULL, OPTION_WAIT },
 	{ "host", required_argument, NULL, OPTION_HOST },
+	{ "live", no_argument, NULL, OPTION_LIVE },
+	{ "config", no_argument, NULL, OPTION_CONFIG },
+	{ "stop", no_argument, NULL, OPTION_STOP },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -98,6 +104,15 @@ static int take(const struct command *command, int letter, struct options *optio
 		break;
 	case OPTION_HOST:
 		options->host = optarg;
+		break;
+	case OPTION_LIVE:
+		options->live = true;
+		break;
+	case OPTION_CONFIG:
+		options->config = true;
+		break;
+	case OPTION_STOP:
+		options->stop = true;
 		break;
 	}
 	return 0;

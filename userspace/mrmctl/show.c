@@ -79,8 +79,12 @@ static void print_vm(const struct mrm_vm *vm)
 	if (*vm->text[MRM_VM_REASON])
 		print_words("Not all adopted because", vm->text[MRM_VM_REASON]);
 	putchar('\n');
-	for (i = 0; i < MRM_VM_SHARE; i++)
-		print_counter(vm, i);
+	/* Another version of the module may not have those of the balance. */
+	for (i = 0; i < MRM_VM_NR; i++)
+		if (i < MRM_VM_SHARE || (i > MRM_VM_SHARE && vm->have & MRM_WANT(i)))
+			print_counter(vm, i);
+	if (vm->have & MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
+		print_words("Balloon", vm->text[MRM_VM_BALLOON_STATE]);
 }
 
 static int print_ranges(const struct mrm_ranges *ranges)

@@ -205,6 +205,12 @@ static void test_set(void)
 	expect(2, "takes one value", "mrmctl set share_cpu_max 1 2");
 	expect(2, "\"mrmctl scan\"", "mrmctl set share_scan_now 1");
 	expect(2, "share is \"on\" or \"off\"", "mrmctl set web share=maybe");
+	expect(2, "a size with its unit", "mrmctl set web min=512");
+	expect(2, "shares are high, normal, low", "mrmctl set web shares=0");
+	expect(2, "is more than its max", "mrmctl set web min=2GiB max=1GiB");
+	expect(2, "goes without --live", "mrmctl set --live web share=on");
+	expect(2, "does not belong here", "mrmctl list --live");
+	expect(2, "are for guests of libvirt", "mrmctl set --live share_cpu_max 5");
 	expect(2, "at most 63 printable", "mrmctl set web salt=\"$(printf 'a\\nb')\"");
 	expect(2, "each given once", "mrmctl set web salt=a salt=b");
 	expect(2, "each given once", "mrmctl set web colour=red");
@@ -219,6 +225,16 @@ static void test_set(void)
 	expect(0, "", "mrmctl $T set pid:1000 salt= share=1");
 	check_file("vm/1000/share", "1\n");
 	check_file("vm/1000/salt", "\n");
+	expect(0, "", "mrmctl $T set web shares=high min=64MiB max='1 GiB'");
+	check_file("vm/1000/shares", "high\n");
+	check_file("vm/1000/min_bytes", "67108864\n");
+	check_file("vm/1000/max_bytes", "1073741824\n");
+	expect(0, "", "mrmctl $T set web shares= min= max=");
+	check_file("vm/1000/shares", "normal\n");
+	check_file("vm/1000/min_bytes", "0\n");
+	check_file("vm/1000/max_bytes", "0\n");
+	run("rm %s/vm/1000/min_bytes", tree.path);
+	expect(1, "min_bytes: this kvm_mrm does not have it", "mrmctl $T set web min=1MiB");
 	expect(1, "there is nothing to scan", "mrmctl scan $T --wait");
 }
 
@@ -285,6 +301,14 @@ static void test_doctor(void)
 		tap_has(output, "no VM has a salt", "VMs that cannot share with each other");
 	tree_write(&tree, "vm/1000/salt", "web");
 	expect(0, "0 problems, 0 hints", DOCTOR);
+	run(HOST "mkdir -p $H/etc/libvirt/hooks/qemu.d");
+	expect(0, "0 problems, 2 hints", DOCTOR);
+	tap_has(output, "mrmd does not run", "a host with libvirt, without mrmd");
+	tap_has(output, "hooks/qemu.d/mrm is not there", "and without the hook");
+	run(HOST "mkdir -p $H/run/mrm; touch $H/run/mrm/mrmd.sock $H/etc/libvirt/hooks/qemu.d/mrm");
+	expect(0, "0 problems, 0 hints", DOCTOR);
+	tap_has(output, "mrmd runs", "with both");
+	run(HOST "rm -r $H/etc $H/run");
 	run(HOST "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
 		 "printf 'MemTotal: 4096000 kB\nHugePages_Total: 1500\nHugepagesize: 2048 kB\n' "
 		 ">$H/proc/meminfo");

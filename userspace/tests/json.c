@@ -23,7 +23,7 @@ static char *print(struct json_object *object)
  */
 void test_json(void)
 {
-	uint32_t want = MRM_WANT(MRM_VM_SHARED_PAGES) | MRM_WANT(MRM_VM_ZERO_PAGES) |
+	uint64_t want = MRM_WANT(MRM_VM_SHARED_PAGES) | MRM_WANT(MRM_VM_ZERO_PAGES) |
 			MRM_WANT_TEXT(MRM_VM_NAME);
 	struct mrm_vm vm = { .pid = 5, .have = want & ~MRM_WANT(MRM_VM_ZERO_PAGES) };
 	char *text;

@@ -80,6 +80,12 @@ int main(int argc, char **argv)
 	test_sample();
 	test_json();
 	test_options();
+	test_settings();
+	test_domain_xml();
+	test_balloon();
+	test_admission();
+	test_metrics();
+	test_line();
 	test_command(argv[1]);
 	test_screen(argv[1]);
 	printf("1..%u\n", passed_count + failed_count);

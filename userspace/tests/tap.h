@@ -18,6 +18,12 @@ void test_vmtable(void);
 void test_sample(void);
 void test_json(void);
 void test_options(void);
+void test_settings(void);
+void test_domain_xml(void);
+void test_balloon(void);
+void test_admission(void);
+void test_metrics(void);
+void test_line(void);
 void test_command(const char *mrmctl);
 void test_screen(const char *mrmctl);
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRM_CLIENT_H
+#define MRM_CLIENT_H
+
+struct json_object;
+
+/* What mrmd leaves while it runs, and the socket it listens on. */
+#define MRM_RUN "/run/mrm"
+#define MRM_SOCKET MRM_RUN "/mrmd.sock"
+
+/* So long an answer of mrmd is waited for. */
+#define MRM_CLIENT_SECONDS 10
+
+int mrm_ask(const char *path, struct json_object *request, struct json_object **answer);
+
+#endif

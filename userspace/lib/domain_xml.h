@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRM_DOMAIN_XML_H
+#define MRM_DOMAIN_XML_H
+
+#include "settings.h"
+
+/**
+ * struct mrm_domain - what is of interest in a domain's XML
+ * @name: of the domain, to be freed
+ * @size: its memory, in bytes, with what was plugged in
+ * @current: what its balloon leaves it, in bytes
+ * @balloon: it has a balloon
+ * @element: it says something about its memory in our namespace
+ * @settings: what it says there
+ * @wrong: why that cannot be understood; empty when it can
+ */
+struct mrm_domain {
+	char *name;
+	uint64_t size;
+	uint64_t current;
+	bool balloon;
+	bool element;
+	struct mrm_settings settings;
+	char wrong[MRM_WHY_MAX];
+};
+
+int mrm_domain_parse(const char *xml, struct mrm_domain *domain);
+void mrm_domain_free(struct mrm_domain *domain);
+int mrm_element_parse(const char *xml, struct mrm_settings *settings, char why[MRM_WHY_MAX]);
+char *mrm_element_format(const struct mrm_settings *settings);
+
+#endif

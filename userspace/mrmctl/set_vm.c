@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mrmctl set VM - the settings of a VM.  The kernel is asked first: what it refuses
+ * is not kept in the guest's XML either.  mrmd, which sees the XML change, finds it
+ * done; without mrmd it is done all the same.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domain.h"
+#include "libvirt_pid.h"
+#include "mrmctl.h"
+#include "settings.h"
+
+/**
+ * struct vm_settings - new settings of a VM
+ * @share: "0" or "1", or NULL to leave it alone
+ * @settings: those that are kept in the XML of a guest of libvirt
+ * @any: there are some
+ */
+struct vm_settings {
+	const char *share;
+	struct mrm_settings settings;
+	bool any;
+};
+
+static int parse_share(const char *value, struct vm_settings *all)
+{
+	if (!strcmp(value, "on") || !strcmp(value, "1")) {
+		all->share = "1";
+	} else if (!strcmp(value, "off") || !strcmp(value, "0")) {
+		all->share = "0";
+	} else {
+		complain("share is \"on\" or \"off\", not \"%s\"", value);
+		return STATUS_USAGE;
+	}
+	return STATUS_OK;
+}
+
+static int parse_one(const char *word, struct vm_settings *all)
+{
+	size_t length = strcspn(word, "=");
+	char why[MRM_WHY_MAX];
+	int which;
+
+	if (!strncmp(word, "share=", 6) && !all->share)
+		return parse_share(word + 6, all);
+	which = mrm_setting_find(word, length);
+	if (which < 0 || word[length] != '=' || all->settings.given[which]) {
+		complain("cannot take \"%s\": a VM has shares=, min=, max=, salt= and "
+			 "share=on|off, each given once",
+			 word);
+		return STATUS_USAGE;
+	}
+	all->any = true;
+	if (!mrm_settings_put(&all->settings, which, word + length + 1, why))
+		return STATUS_OK;
+	complain("%s", why);
+	return STATUS_USAGE;
+}
+
+/* Understand KEY=VALUE words, all before any of them is done. */
+static int parse(const struct options *options, int argc, char **argv, struct vm_settings *all)
+{
+	char why[MRM_WHY_MAX];
+	int status = STATUS_OK, i;
+
+	for (i = 0; i < argc && !status; i++)
+		status = parse_one(argv[i], all);
+	if (!status && mrm_settings_check(&all->settings, why)) {
+		complain("%s", why);
+		status = STATUS_USAGE;
+	}
+	if (!status && all->share && (options->live || options->config)) {
+		complain(
+			"share= is never kept in a guest's XML: it goes without --live and --config");
+		status = STATUS_USAGE;
+	}
+	return status;
+}
+
+static void refused(void *data, const char *file, const char *value, int error)
+{
+	(void)data;
+	if (error == -ENOENT)
+		complain("%s: this kvm_mrm does not have it; it is older than mrmctl", file);
+	else if (error == -ENOSPC)
+		complain("%s: %s does not fit into what the mins of the others leave; see "
+			 "unreserved_bytes in \"mrmctl host\"",
+			 file, value);
+	else if (error == -EINVAL || error == -ERANGE)
+		complain("%s: the kernel refuses %s", file, value);
+	else
+		complain_write(file, error);
+}
+
+static int set_share(const struct mrm_root *root, const struct mrm_vm *vm, const char *value)
+{
+	int error = mrm_vm_write(root, vm, "share", value);
+
+	if (error)
+		refused(NULL, "share", value, error);
+	return error ? STATUS_FAILED : STATUS_OK;
+}
+
+/* With its new setting, the VM must at no moment share under the old salt. */
+static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
+		 const struct vm_settings *all)
+{
+	bool stop = all->share && *all->share == '0';
+
+	if (stop && set_share(root, vm, all->share))
+		return STATUS_FAILED;
+	if (mrm_settings_apply(root, vm, &all->settings, refused, NULL))
+		return STATUS_FAILED;
+	return all->share && !stop ? set_share(root, vm, all->share) : STATUS_OK;
+}
+
+static int set_both(const struct options *options, const struct mrm_root *root,
+		    const struct mrm_vm *vm, const struct domain *domain,
+		    const struct vm_settings *all)
+{
+	bool keep = domain->handle && all->any;
+	int status = keep ? domain_check(domain, options, &all->settings) : STATUS_OK;
+
+	if (!status && vm->pid && !options->config)
+		status = apply(root, vm, all);
+	if (!status && keep)
+		status = domain_write(domain, options, &all->settings);
+	return status;
+}
+
+/* A domain that runs is known by its process, one that does not by its name. */
+static int find_domain(const char *who, const struct mrm_vm *vm, struct domain *domain)
+{
+	char name[MRM_TEXT_MAX];
+
+	if (!vm->pid)
+		return domain_find(domain, who);
+	if (!mrm_libvirt_name(vm->pid, name, sizeof(name)))
+		return STATUS_OK;
+	return domain_find(domain, name);
+}
+
+static int set_here(const struct options *options, const struct mrm_root *root, const char *who,
+		    const struct vm_settings *all)
+{
+	struct mrm_vm vm = { 0 };
+	struct domain domain = { 0 };
+	int status = STATUS_OK;
+
+	if (root->fd >= 0)
+		status = look_for_vm(root, who, &vm);
+	if (!status)
+		status = find_domain(who, &vm, &domain);
+	if (!status && !vm.pid && !domain.handle) {
+		complain("no VM has the name or pid \"%s\", and libvirt has no such guest", who);
+		status = STATUS_FAILED;
+	} else if (!status && !vm.pid && all->share) {
+		complain("%s: share= is for a VM that runs, and that kvm_mrm knows", who);
+		status = STATUS_FAILED;
+	} else if (!status && !domain.handle && (options->live || options->config)) {
+		complain("%s: --live and --config are for guests of libvirt", who);
+		status = STATUS_FAILED;
+	}
+	if (!status)
+		status = set_both(options, root, &vm, &domain, all);
+	domain_close(&domain);
+	return status;
+}
+
+static int set_copy(const struct options *options, const struct mrm_root *root, const char *who,
+		    const struct vm_settings *all)
+{
+	struct mrm_vm vm;
+	int status = find_vm(root, who, &vm);
+
+	if (status)
+		return status;
+	note_copy(options, root);
+	return apply(root, &vm, all);
+}
+
+/**
+ * set_vm() - change settings of a VM
+ * @options: from the command line
+ * @who: a name or a pid
+ * @argc: number of words
+ * @argv: words KEY=VALUE
+ *
+ * Return: an enum status.
+ */
+int set_vm(const struct options *options, const char *who, int argc, char **argv)
+{
+	bool here = !strcmp(options->sysfs, MRM_SYSFS);
+	struct vm_settings all = { 0 };
+	struct mrm_root root;
+	int status, error;
+
+	status = parse(options, argc, argv, &all);
+	if (status)
+		return status;
+	if (!here) {
+		status = open_root(options, &root);
+		if (!status)
+			status = set_copy(options, &root, who, &all);
+	} else {
+		error = mrm_open(&root, options->sysfs);
+		if (error && error != -ENOENT)
+			return open_root(options, &root);
+		status = set_here(options, &root, who, &all);
+	}
+	mrm_close(&root);
+	return status;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mrmctl status - what mrmd does. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "json_out.h"
+#include "mrmctl.h"
+#include "table.h"
+#include "units.h"
+
+static struct json_object *get(struct json_object *object, const char *key)
+{
+	return json_object_object_get(object, key);
+}
+
+static void add_size(struct mrm_table *table, struct json_object *guest, const char *key)
+{
+	char text[MRM_UNIT_MAX];
+
+	mrm_table_add(table,
+		      mrm_format_mib(text, sizeof(text), json_object_get_uint64(get(guest, key))));
+}
+
+static int print_guests(struct json_object *guests)
+{
+	static const struct mrm_column columns[] = {
+		{ .heading = "NAME", .max = 32 },
+		{ .heading = "PID", .right = true },
+		{ .heading = "BY" },
+		{ .heading = "SIZE", .right = true },
+		{ .heading = "BALLOON", .right = true },
+		{ .heading = "TARGET", .right = true },
+		{ .heading = "STATE" },
+	};
+	struct mrm_table table;
+	size_t i;
+	int error;
+
+	mrm_table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+	for (i = 0; i < json_object_array_length(guests); i++) {
+		struct json_object *guest = json_object_array_get_idx(guests, i);
+
+		mrm_table_add(&table, json_object_get_string(get(guest, "name")));
+		mrm_table_add(&table, json_object_get_string(get(guest, "pid")));
+		mrm_table_add(&table, json_object_get_string(get(guest, "driver")));
+		add_size(&table, guest, "size_bytes");
+		add_size(&table, guest, "balloon_bytes");
+		add_size(&table, guest, "balloon_target_bytes");
+		mrm_table_add(&table, json_object_get_string(get(guest, "balloon_state")));
+	}
+	error = mrm_table_print(&table, stdout);
+	mrm_table_free(&table);
+	return error ? complain_read("guests", error) : STATUS_OK;
+}
+
+static int run(const struct options *options, int argc, char **argv)
+{
+	struct json_object *answer, *request = json_object_new_object();
+	int status;
+
+	(void)argc;
+	(void)argv;
+	json_add(request, "do", json_object_new_string("status"));
+	status = ask_mrmd(request, &answer);
+	if (status)
+		return status;
+	if (options->json)
+		return json_finish(answer, true);
+	printf("mrmd %s, libvirt %s, kvm_mrm %s\n", json_object_get_string(get(answer, "version")),
+	       json_object_get_boolean(get(answer, "libvirt")) ? "connected" : "not connected",
+	       json_object_get_boolean(get(answer, "kvm_mrm")) ? "loaded" : "not loaded");
+	status = print_guests(get(answer, "guests"));
+	json_object_put(answer);
+	return status;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.arguments = "",
+	.summary = "show what mrmd does",
+	.help = "Shows whether mrmd has libvirt and kvm_mrm, and for each guest: its size, what its\n"
+		"balloon holds and should hold, in MiB, and how the balloon is: ok, booting (no\n"
+		"driver so far), unresponsive (has ignored a target for 20 s), absent.\n",
+	.options = "",
+	.run = run,
+};

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRMD_ADMISSION_H
+#define MRMD_ADMISSION_H
+
+#include <stdint.h>
+
+#include "domain_xml.h"
+
+/* A start that was admitted and never showed up is forgotten after so long. */
+#define ADMISSION_MS 600000
+
+/**
+ * struct admitted - a guest that may start, and whose min the kernel does not know yet
+ * @next: one admitted before, or NULL
+ * @name: of the guest
+ * @bytes: what it takes of the unreserved memory
+ * @until_ms: when it is forgotten
+ */
+struct admitted {
+	struct admitted *next;
+	char *name;
+	uint64_t bytes;
+	uint64_t until_ms;
+};
+
+uint64_t admission_overhead(uint64_t size);
+int admission_ask(struct admitted **list, const struct mrm_domain *domain,
+		  const uint64_t *unreserved, uint64_t now, char why[MRM_WHY_MAX]);
+void admission_done(struct admitted **list, const char *name);
+
+#endif

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What mrmctl asks: a stream socket that only root may connect to, a JSON object in
+ * a line each way.
+ *
+ *	{"do": "admit", "xml": "<domain>..."}       may it start?
+ *	{"do": "release", "name": "..."}            it will not, or has ended
+ *	{"do": "status"}                            what is known of all guests
+ *	{"do": "qmp", "pid": 7, "socket": "..."}    drive the balloon of this VM
+ *	{"do": "qmp", "pid": 7}                     not any longer
+ *
+ * The answer has "ok", and if that is false, "why".
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+#include <libvirt/libvirt.h>
+
+#include "admission.h"
+#include "control.h"
+#include "guest.h"
+#include "line.h"
+#include "log.h"
+#include "module.h"
+#include "qmp.h"
+#include "virt.h"
+
+/**
+ * struct client - somebody who asks
+ * @fd: the socket
+ * @handle: of the event loop
+ * @line: what has come
+ */
+struct client {
+	int fd;
+	int handle;
+	struct line line;
+};
+
+static struct admitted *starting;
+
+/**
+ * control_started() - the kernel knows the min of a guest
+ * @name: of the guest
+ */
+void control_started(const char *name)
+{
+	admission_done(&starting, name);
+}
+
+static const char *text_of(struct json_object *request, const char *key)
+{
+	struct json_object *value = json_object_object_get(request, key);
+
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+}
+
+static void add(struct json_object *object, const char *key, struct json_object *value)
+{
+	json_object_object_add(object, key, value);
+}
+
+static int admit(struct json_object *request, char why[MRM_WHY_MAX])
+{
+	const char *xml = text_of(request, "xml");
+	struct mrm_domain domain;
+	uint64_t unreserved = 0;
+	bool said;
+	int error;
+
+	error = xml ? mrm_domain_parse(xml, &domain) : -EINVAL;
+	if (error) {
+		snprintf(why, MRM_WHY_MAX, "this is not the XML of a domain");
+		if (xml)
+			mrm_domain_free(&domain);
+		return error;
+	}
+	said = module_root() && !mrm_read_u64(module_root()->fd, "unreserved_bytes", &unreserved);
+	error = admission_ask(&starting, &domain, said ? &unreserved : NULL, now_ms(), why);
+	if (error)
+		log_notice("a start is refused: %s", why);
+	mrm_domain_free(&domain);
+	return error;
+}
+
+static int release(struct json_object *request, char why[MRM_WHY_MAX])
+{
+	const char *name = text_of(request, "name");
+
+	if (!name) {
+		snprintf(why, MRM_WHY_MAX, "no name");
+		return -EINVAL;
+	}
+	admission_done(&starting, name);
+	return 0;
+}
+
+static struct json_object *describe(const struct guest *guest)
+{
+	const struct balloon *balloon = &guest->balloon;
+	struct json_object *object = json_object_new_object();
+	enum balloon_state state = balloon_state(balloon, now_ms());
+	uint64_t holds = balloon->size > balloon->actual ? balloon->size - balloon->actual : 0;
+
+	add(object, "name", json_object_new_string(guest->name));
+	add(object, "pid", json_object_new_int(guest->pid));
+	add(object, "driver", json_object_new_string(guest->driver->name));
+	add(object, "listed", json_object_new_boolean(guest->listed));
+	add(object, "size_bytes", json_object_new_uint64(balloon->size));
+	add(object, "balloon_state",
+	    json_object_new_string(balloon_state_names[guest->known ? state : BALLOON_NONE]));
+	add(object, "balloon_bytes", json_object_new_uint64(holds));
+	add(object, "balloon_target_bytes", json_object_new_uint64(guest->hold));
+	add(object, "balloon_step_bytes", json_object_new_uint64(balloon->step));
+	return object;
+}
+
+static void status(struct json_object *answer)
+{
+	struct json_object *list = json_object_new_array();
+	const struct admitted *one;
+	const struct guest *guest;
+	uint64_t pending = 0;
+
+	for (guest = guests; guest; guest = guest->next)
+		json_object_array_add(list, describe(guest));
+	for (one = starting; one; one = one->next)
+		pending += one->bytes;
+	add(answer, "version", json_object_new_string(MRM_VERSION));
+	add(answer, "libvirt", json_object_new_boolean(virt_connected()));
+	add(answer, "kvm_mrm", json_object_new_boolean(module_root() != NULL));
+	add(answer, "starting_bytes", json_object_new_uint64(pending));
+	add(answer, "guests", list);
+}
+
+static int drive_by_qmp(struct json_object *request, char why[MRM_WHY_MAX])
+{
+	struct json_object *pid = json_object_object_get(request, "pid");
+
+	if (!json_object_is_type(pid, json_type_int) || json_object_get_int(pid) <= 0) {
+		snprintf(why, MRM_WHY_MAX, "no pid");
+		return -EINVAL;
+	}
+	if (!text_of(request, "socket"))
+		return qmp_stop(json_object_get_int(pid), why);
+	return qmp_start(json_object_get_int(pid), text_of(request, "socket"), why);
+}
+
+static struct json_object *answer(const char *line)
+{
+	struct json_object *request = json_tokener_parse(line);
+	struct json_object *object = json_object_new_object();
+	const char *what = text_of(request, "do");
+	char why[MRM_WHY_MAX] = "";
+	int error = 0;
+
+	if (!what) {
+		error = -EINVAL;
+		snprintf(why, sizeof(why), "this is not a request");
+	} else if (!strcmp(what, "admit")) {
+		error = admit(request, why);
+	} else if (!strcmp(what, "release")) {
+		error = release(request, why);
+	} else if (!strcmp(what, "status")) {
+		status(object);
+	} else if (!strcmp(what, "qmp")) {
+		error = drive_by_qmp(request, why);
+	} else {
+		error = -EINVAL;
+		snprintf(why, sizeof(why), "this mrmd cannot do \"%.60s\"", what);
+	}
+	add(object, "ok", json_object_new_boolean(!error));
+	if (error)
+		add(object, "why", json_object_new_string(why));
+	json_object_put(request);
+	return object;
+}
+
+static void leave(struct client *client)
+{
+	virEventRemoveHandle(client->handle);
+	close(client->fd);
+	line_free(&client->line);
+	free(client);
+}
+
+static void asked(int handle, int fd, int events, void *data)
+{
+	struct client *client = data;
+	int error = line_read(&client->line, fd);
+	char *text;
+
+	(void)handle;
+	(void)events;
+	while (!error && (text = line_take(&client->line))) {
+		error = line_send(fd, answer(text));
+		free(text);
+	}
+	if (error && error != -EAGAIN)
+		leave(client);
+}
+
+static void welcome(int handle, int fd, int events, void *data)
+{
+	struct client *client;
+	int peer;
+
+	(void)handle;
+	(void)events;
+	(void)data;
+	peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (peer < 0)
+		return;
+	client = calloc(1, sizeof(*client));
+	if (client) {
+		client->fd = peer;
+		client->handle =
+			virEventAddHandle(peer, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_HANGUP,
+					  asked, client, NULL);
+		if (client->handle >= 0)
+			return;
+	}
+	free(client);
+	close(peer);
+}
+
+/**
+ * control_init() - listen to mrmctl
+ * @path: of the socket; one of a daemon that died is replaced
+ *
+ * Return: 0, -EADDRINUSE when another mrmd listens there, or another negative error.
+ */
+int control_init(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, error = 0;
+	mode_t mask;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (!connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	unlink(path);
+	mask = umask(0177);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0)
+		error = -errno;
+	umask(mask);
+	if (!error && virEventAddHandle(fd, VIR_EVENT_HANDLE_READABLE, welcome, NULL, NULL) < 0)
+		error = -ENOMEM;
+	if (error)
+		close(fd);
+	return error;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What Prometheus gets, and lines of JSON. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "http.h"
+#include "line.h"
+#include "metrics.h"
+#include "tap.h"
+#include "tree.h"
+
+static char *metrics(const struct mrm_root *root)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	tap_ok(!metrics_write(stream, root, true), "metrics are written");
+	fclose(stream);
+	return text;
+}
+
+/* Each family once, with its samples after its TYPE; EOF at the end. */
+static void check_format(const char *text)
+{
+	char family[128] = "", seen[65536] = ";", name[140];
+	unsigned int wrong = 0, families = 0;
+	const char *line = text;
+
+	for (; *line; line = strchr(line, '\n') + 1) {
+		if (sscanf(line, "# TYPE %127s", family) == 1) {
+			snprintf(name, sizeof(name), ";%s;", family);
+			wrong += strstr(seen, name) != NULL;
+			strcat(seen, name);
+			families++;
+		} else if (*line != '#') {
+			wrong += strncmp(line, family, strlen(family)) != 0;
+		}
+	}
+	tap_ok(!wrong && families > 40, "%u families, each once and in one piece", families);
+	tap_ok(strlen(text) > 6 && !strcmp(text + strlen(text) - 6, "# EOF\n"), "and an end");
+}
+
+/**
+ * test_metrics() - OpenMetrics, and where they are served
+ */
+void test_metrics(void)
+{
+	struct sockaddr_storage address;
+	struct mrm_root root;
+	struct tree tree;
+	socklen_t length;
+	char *text;
+
+	tree_make(&tree);
+	tree_write(&tree, "state", "soft");
+	tree_add_vm(&tree, 7, "a\"b\\c\xff", 512);
+	tree_write(&tree, "vm/7/balloon_state", "unresponsive");
+	tree_write(&tree, "vm/7/salt", "secret");
+	tree_write(&tree, "vm/7/running_ns", "1500000000");
+	tree_write(&tree, "overcommit_percent", "160");
+	mrm_open(&root, tree.path);
+	text = metrics(&root);
+	check_format(text);
+	tap_has(text, "# TYPE mrm_vm_shared_bytes gauge\n# UNIT mrm_vm_shared_bytes bytes\n",
+		"a family has a type and a unit");
+	tap_has(text, "mrm_vm_shared_bytes{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 2097152\n",
+		"pages in bytes, and a name that is escaped");
+	tap_has(text, "# TYPE mrm_vm_running_seconds counter\n", "what grows is a counter");
+	tap_has(text,
+		"mrm_vm_running_seconds_total{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 1.5000",
+		"time in seconds");
+	tap_has(text, "mrm_overcommit_ratio 1.60\n", "a ratio");
+	tap_has(text, "mrm_state{mrm_state=\"soft\"} 1\n", "the state of the host");
+	tap_has(text, "mrm_state{mrm_state=\"high\"} 0\n", "and which it is not");
+	tap_has(text, "mrm_vm_balloon_state=\"unresponsive\"} 1\n", "the state of a balloon");
+	tap_ok(!strstr(text, "secret"), "but no salt");
+	free(text);
+	mrm_close(&root);
+	text = metrics(NULL);
+	tap_has(text, "mrm_loaded 0\n", "without the module");
+	free(text);
+	tree_remove(&tree);
+
+	tap_ok(!http_address("127.0.0.1:9707", &address, &length) && address.ss_family == AF_INET &&
+		       length == sizeof(struct sockaddr_in),
+	       "an address");
+	tap_ok(!http_address("[::1]:80", &address, &length) && address.ss_family == AF_INET6,
+	       "one of IPv6");
+	tap_ok(!http_address("unix:/run/x", &address, &length) && address.ss_family == AF_UNIX,
+	       "a path");
+	tap_ok(http_address("0.0.0.0:80", &address, &length) &&
+		       http_address("10.0.0.1:80", &address, &length) &&
+		       http_address("[::]:80", &address, &length) &&
+		       http_address("127.0.0.1:0", &address, &length) &&
+		       http_address("127.0.0.1:65536", &address, &length) &&
+		       http_address("127.0.0.1", &address, &length) &&
+		       http_address("unix:x", &address, &length) &&
+		       http_address("", &address, &length),
+	       "no other");
+}
+
+/**
+ * test_line() - JSON over sockets
+ */
+void test_line(void)
+{
+	struct json_object *object = json_object_new_object();
+	struct line line = { 0 };
+	char *text, big[9000];
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		exit(2);
+	tap_ok(line_read(&line, pair[0]) == -EAGAIN && !line_take(&line), "nothing has come");
+	tap_ok(write(pair[1], "one\ntw", 6) == 6 && !line_read(&line, pair[0]), "something has");
+	text = line_take(&line);
+	tap_text(text, "one", "a line");
+	free(text);
+	tap_ok(!line_take(&line), "and a part of one");
+	memset(big, 'x', sizeof(big));
+	big[8999] = '\n';
+	tap_ok(write(pair[1], big, sizeof(big)) == sizeof(big), "a long one");
+	while (!line_read(&line, pair[0]))
+		;
+	text = line_take(&line);
+	tap_ok(text && strlen(text) == 9001 && !strncmp(text, "twx", 3), "is put together");
+	free(text);
+	json_object_object_add(object, "a", json_object_new_string("b\nc"));
+	tap_ok(!line_send(pair[1], object) && !line_read(&line, pair[0]), "an object is sent");
+	text = line_take(&line);
+	tap_text(text, "{\"a\":\"b\\nc\"}", "in one line");
+	free(text);
+	close(pair[1]);
+	tap_ok(line_read(&line, pair[0]) == -EPIPE, "the other side has gone");
+	close(pair[0]);
+	line_free(&line);
+}
