@@ -54,5 +54,7 @@ int mrm_host_read(const struct mrm_root *root, struct mrm_host *host)
 		if (i == 0)
 			first = error;
 	}
+	if (mrm_read_text(root->fd, "state", host->state, sizeof(host->state)))
+		*host->state = '\0';
 	return any ? 0 : first;
 }

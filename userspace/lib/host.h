@@ -55,10 +55,12 @@ struct mrm_counter {
  * struct mrm_host - the counters of the whole host
  * @value: each in its file's unit
  * @have: it could be read; another version of the module may not have it
+ * @state: how short of memory it is, in a word; empty when it could not be read
  */
 struct mrm_host {
 	uint64_t value[MRM_HOST_NR];
 	bool have[MRM_HOST_NR];
+	char state[16];
 };
 
 extern const struct mrm_counter mrm_host_counters[MRM_HOST_NR];

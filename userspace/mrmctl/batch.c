@@ -17,7 +17,7 @@ static void add_rate(struct json_object *object, const char *key, bool known, do
 
 static struct json_object *json_from_row(const struct vm_row *row)
 {
-	struct json_object *object = json_from_vm(row->vm, SAMPLE_WANT);
+	struct json_object *object = json_from_vm(row->vm, VM_TOP_WANT);
 
 	add_rate(object, "scanned_pages_per_second", row->rated, row->scan_rate);
 	add_rate(object, "broken_pages_per_second", row->rated, row->break_rate);

@@ -43,6 +43,7 @@ static int run(const struct options *options, int argc, char **argv)
 		return complain_read("counters of the host", error);
 	if (options->json)
 		return json_finish(json_from_host(&host), true);
+	printf("%-28s%12s\n", "State", *host.state ? host.state : "-");
 	for (i = 0; i < MRM_HOST_NR; i++)
 		print_counter(&host, i);
 	return STATUS_OK;

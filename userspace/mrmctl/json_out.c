@@ -37,6 +37,7 @@ struct json_object *json_from_host(const struct mrm_host *host)
 	for (i = 0; i < MRM_HOST_NR; i++)
 		json_add(object, mrm_host_counters[i].name,
 			 host->have[i] ? json_object_new_uint64(host->value[i]) : NULL);
+	json_add(object, "state", *host->state ? json_object_new_string(host->state) : NULL);
 	return object;
 }
 

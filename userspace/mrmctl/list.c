@@ -14,7 +14,7 @@ static int print_json(const struct vm_row *rows, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		json_object_array_add(array, json_from_vm(rows[i].vm, VM_TABLE_WANT));
+		json_object_array_add(array, json_from_vm(rows[i].vm, VM_LIST_WANT));
 	return json_finish(array, true);
 }
 
@@ -45,14 +45,14 @@ static int run(const struct options *options, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	vm_view_init(&view, false, 0);
+	vm_view_init(&view, VM_TABLE_LIST, 0);
 	status = vm_sort_option(&view, options->sort, &key);
 	if (status)
 		return status;
 	status = open_root(options, &root);
 	if (status)
 		return status;
-	error = mrm_vms_read(&root, &vms, VM_TABLE_WANT);
+	error = mrm_vms_read(&root, &vms, VM_LIST_WANT);
 	mrm_close(&root);
 	rows = error ? NULL : calloc(vms.count + 1, sizeof(*rows));
 	if (!rows) {

@@ -24,7 +24,7 @@ int sample_read(const struct mrm_root *root, struct sample *sample)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	sample->ns = 1000000000 * (uint64_t)now.tv_sec + now.tv_nsec;
 	error = mrm_host_read(root, &sample->host);
-	return error ? error : mrm_vms_read(root, &sample->vms, SAMPLE_WANT);
+	return error ? error : mrm_vms_read(root, &sample->vms, VM_TOP_WANT);
 }
 
 /**

@@ -8,9 +8,6 @@
 #include "vm.h"
 #include "vmtable.h"
 
-/* What top asks of a VM. */
-#define SAMPLE_WANT (VM_TABLE_WANT | MRM_WANT(MRM_VM_SCANNED_PAGES) | MRM_WANT(MRM_VM_BROKEN_PAGES))
-
 /**
  * struct sample - all counters at one moment
  * @ns: the moment, in nanoseconds of a clock that only runs forward; 0 for none

@@ -43,8 +43,10 @@ static const char *const key_help[] = {
 	"arrows, Page Up, Page Down, Home, End    move through the VMs",
 	"space      refresh now",
 	"",
-	"shared: guest pages backed by shared frames; common: those frames; saving: the",
-	"difference.  Sizes are in MiB, SCAN/S and BREAK/S in pages.",
+	"GRANTED: holds something; TARGET: should be consumed; ACTIVE: estimated to be used;",
+	"BTARGET: should be in the balloon.  shared: guest pages backed by shared frames;",
+	"common: those frames; saving: the difference.  Sizes are in MiB, SCAN/S and BREAK/S",
+	"in pages.",
 };
 
 static uint64_t now_ms(void)

@@ -90,13 +90,21 @@ void top_summary(const struct top *top, unsigned int line, char *text, size_t si
 		summary_head(top, text, size);
 		break;
 	case 1:
+		snprintf(text, size,
+			 "STATE:   %s, %s budget, %s free, %s min free, %" PRIu64 " %% overcommit",
+			 *top->now.host.state ? top->now.host.state : "-",
+			 bytes(top, MRM_HOST_BUDGET_BYTES, a), bytes(top, MRM_HOST_FREE_BYTES, b),
+			 bytes(top, MRM_HOST_MIN_FREE_BYTES, c),
+			 value[MRM_HOST_OVERCOMMIT_PERCENT]);
+		break;
+	case 2:
 		snprintf(text, size, "MEM:     %s adopted, %s resident, %s private, %s overhead",
 			 bytes(top, MRM_HOST_ADOPTED_BYTES, a),
 			 pages(top, MRM_HOST_RESIDENT_PAGES, b),
 			 pages(top, MRM_HOST_PRIVATE_PAGES, c),
 			 bytes(top, MRM_HOST_OVERHEAD_BYTES, d));
 		break;
-	case 2:
+	case 3:
 		snprintf(text, size, "PSHARE:  %s shared, %s common, %s saving (%s), %s zero",
 			 pages(top, MRM_HOST_SHARED_PAGES, a),
 			 pages(top, MRM_HOST_SHARED_FRAMES, b), pages(top, MRM_HOST_SAVED_PAGES, c),
@@ -123,7 +131,7 @@ static int run(const struct options *options, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	vm_view_init(&top.view, true, TOP_NAME_MAX);
+	vm_view_init(&top.view, VM_TABLE_TOP, TOP_NAME_MAX);
 	status = vm_sort_option(&top.view, options->sort, &top.key);
 	if (status)
 		return status;
@@ -161,8 +169,9 @@ const struct command command_top = {
 		"  -b, --batch         no terminal: print the table again and again\n"
 		"  -n, --iterations N  end after N refreshes\n"
 		"  -d, --delay SECS    between two refreshes, such as 0.5 (default 2)\n"
-		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, adopted,\n"
-		"                      not-adopted, resident, shared, zero, scan, break, state\n"
+		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, size, granted,\n"
+		"                      target, active, balloon, balloon-target, shared, scan, break,\n"
+		"                      state\n"
 		"  -r, --reverse       turn the order round\n"
 		"\n"
 		"With --json, it prints one object in a line for every refresh, as with -b.\n",

@@ -8,26 +8,36 @@
 #include "units.h"
 #include "vmtable.h"
 
+#define LIST (1 << VM_TABLE_LIST)
+#define TOP (1 << VM_TABLE_TOP)
+
 /*
  * How a column is named after -o, headed, and read: from a counter, or, below
- * 0, in a way of its own.
+ * 0, in a way of its own; and which tables have it.
  */
 static const struct {
 	const char *name;
 	const char *heading;
 	int counter;
+	unsigned int tables;
 } keys[VM_KEY_NR] = {
-	[VM_KEY_NAME] = { "name", "NAME", -1 },
-	[VM_KEY_PID] = { "pid", "PID", -1 },
-	[VM_KEY_ADOPTED] = { "adopted", "ADOPTED", MRM_VM_ADOPTED_BYTES },
-	[VM_KEY_NOT_ADOPTED] = { "not-adopted", "NOT-ADOPTED", MRM_VM_NOT_ADOPTED_BYTES },
-	[VM_KEY_RESIDENT] = { "resident", "RESIDENT", MRM_VM_RESIDENT_PAGES },
-	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES },
-	[VM_KEY_ZERO] = { "zero", "ZERO", MRM_VM_ZERO_PAGES },
-	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES },
-	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", -1 },
-	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", -1 },
-	[VM_KEY_STATE] = { "state", "STATE", -1 },
+	[VM_KEY_NAME] = { "name", "NAME", -1, LIST | TOP },
+	[VM_KEY_PID] = { "pid", "PID", -1, LIST | TOP },
+	[VM_KEY_SIZE] = { "size", "SIZE", MRM_VM_SIZE_BYTES, TOP },
+	[VM_KEY_GRANTED] = { "granted", "GRANTED", MRM_VM_GRANTED_BYTES, TOP },
+	[VM_KEY_TARGET] = { "target", "TARGET", MRM_VM_TARGET_BYTES, TOP },
+	[VM_KEY_ACTIVE] = { "active", "ACTIVE", MRM_VM_ACTIVE_BYTES, TOP },
+	[VM_KEY_BALLOON] = { "balloon", "BALLOON", MRM_VM_BALLOON_BYTES, TOP },
+	[VM_KEY_BALLOON_TARGET] = { "balloon-target", "BTARGET", MRM_VM_BALLOON_TARGET_BYTES, TOP },
+	[VM_KEY_ADOPTED] = { "adopted", "ADOPTED", MRM_VM_ADOPTED_BYTES, LIST },
+	[VM_KEY_NOT_ADOPTED] = { "not-adopted", "NOT-ADOPTED", MRM_VM_NOT_ADOPTED_BYTES, LIST },
+	[VM_KEY_RESIDENT] = { "resident", "RESIDENT", MRM_VM_RESIDENT_PAGES, LIST },
+	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES, LIST | TOP },
+	[VM_KEY_ZERO] = { "zero", "ZERO", MRM_VM_ZERO_PAGES, LIST },
+	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES, LIST | TOP },
+	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", -1, TOP },
+	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", -1, TOP },
+	[VM_KEY_STATE] = { "state", "STATE", -1, LIST | TOP },
 };
 
 /**
@@ -91,16 +101,16 @@ int vm_sort_option(const struct vm_view *view, const char *name, enum vm_key *ke
 /**
  * vm_view_init() - choose the columns of a table of VMs
  * @view: filled in
- * @rates: with the columns that only top knows
+ * @kind: which table
  * @name_max: columns of the terminal a name may take, 0 for any number
  */
-void vm_view_init(struct vm_view *view, bool rates, size_t name_max)
+void vm_view_init(struct vm_view *view, enum vm_table_kind kind, size_t name_max)
 {
 	int i;
 
 	view->count = 0;
 	for (i = 0; i < VM_KEY_NR; i++) {
-		if (!rates && (i == VM_KEY_SCAN_RATE || i == VM_KEY_BREAK_RATE))
+		if (!(keys[i].tables & (1 << kind)))
 			continue;
 		view->key[view->count] = i;
 		view->column[view->count++] = (struct mrm_column){

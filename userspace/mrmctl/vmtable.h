@@ -12,6 +12,12 @@
 enum vm_key {
 	VM_KEY_NAME,
 	VM_KEY_PID,
+	VM_KEY_SIZE,
+	VM_KEY_GRANTED,
+	VM_KEY_TARGET,
+	VM_KEY_ACTIVE,
+	VM_KEY_BALLOON,
+	VM_KEY_BALLOON_TARGET,
 	VM_KEY_ADOPTED,
 	VM_KEY_NOT_ADOPTED,
 	VM_KEY_RESIDENT,
@@ -24,12 +30,28 @@ enum vm_key {
 	VM_KEY_NR,
 };
 
-/* What a table of VMs is made from. */
-#define VM_TABLE_WANT                                                                              \
+/**
+ * enum vm_table_kind - which table of VMs
+ * @VM_TABLE_LIST: what is adopted, and shared
+ * @VM_TABLE_TOP: who has how much, and should have (as esxtop's page of memory)
+ */
+enum vm_table_kind {
+	VM_TABLE_LIST,
+	VM_TABLE_TOP,
+};
+
+/* What each is made from. */
+#define VM_LIST_WANT                                                                               \
 	(MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_NOT_ADOPTED_BYTES) |                     \
 	 MRM_WANT(MRM_VM_RESIDENT_PAGES) | MRM_WANT(MRM_VM_SHARED_PAGES) |                         \
 	 MRM_WANT(MRM_VM_ZERO_PAGES) | MRM_WANT(MRM_VM_SAVED_PAGES) | MRM_WANT_TEXT(MRM_VM_NAME) | \
 	 MRM_WANT_TEXT(MRM_VM_REASON) | MRM_WANT_TEXT(MRM_VM_STATE))
+#define VM_TOP_WANT                                                                        \
+	(VM_LIST_WANT | MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_GRANTED_BYTES) |     \
+	 MRM_WANT(MRM_VM_CONSUMED_BYTES) | MRM_WANT(MRM_VM_TARGET_BYTES) |                 \
+	 MRM_WANT(MRM_VM_ACTIVE_BYTES) | MRM_WANT(MRM_VM_BALLOON_BYTES) |                  \
+	 MRM_WANT(MRM_VM_BALLOON_TARGET_BYTES) | MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) |     \
+	 MRM_WANT(MRM_VM_SCANNED_PAGES) | MRM_WANT(MRM_VM_BROKEN_PAGES))
 
 /**
  * struct vm_row - a row of a table of VMs
@@ -59,7 +81,7 @@ struct vm_view {
 
 bool vm_key_parse(const char *name, enum vm_key *key);
 const char *vm_key_name(enum vm_key key);
-void vm_view_init(struct vm_view *view, bool rates, size_t name_max);
+void vm_view_init(struct vm_view *view, enum vm_table_kind kind, size_t name_max);
 void vm_sort(struct vm_row *rows, size_t count, enum vm_key key, bool reverse);
 void vm_table_fill(struct mrm_table *table, const struct vm_view *view, const struct vm_row *rows,
 		   size_t count);

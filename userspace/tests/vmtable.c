@@ -41,7 +41,7 @@ static void check_order(enum vm_key key, bool reverse, const char *wanted)
 	tap_text(got, wanted, reverse ? "order turned round" : "order");
 }
 
-static void test_print(void)
+static void check_table(enum vm_table_kind kind, const char *wanted, const char *what)
 {
 	struct mrm_table table;
 	struct vm_view view;
@@ -49,26 +49,45 @@ static void test_print(void)
 	size_t size;
 	FILE *file;
 
-	make_rows();
-	vms[0].text[MRM_VM_NAME][0] = '\0';
-	vm_view_init(&view, true, 0);
+	vm_view_init(&view, kind, 0);
 	mrm_table_init(&table, view.column, view.count);
 	vm_table_fill(&table, &view, rows, 3);
 	file = open_memstream(&text, &size);
-	tap_ok(!mrm_table_print(&table, file), "a table of VMs");
+	tap_ok(!mrm_table_print(&table, file), "%s", what);
 	fclose(file);
 	mrm_table_free(&table);
-	tap_text(text,
-		 "NAME  PID  ADOPTED  NOT-ADOPTED  RESIDENT  SHARED  ZERO  SAVED  SCAN/S  BREAK/S"
-		 "  STATE\n"
-		 "-     100      1.0          0.0       0.0     0.0   0.0    1.0       0        0"
-		 "  on\n"
-		 "db    101      1.0          0.0       0.0     0.0   0.0    2.0       -        -"
-		 "  on; not adopted: hugetlb\n"
-		 "web   102      1.0          0.0       0.0     0.0   0.0      -      20        0"
-		 "  on\n",
-		 "has what is known, and a mark for the rest");
+	tap_text(text, wanted, "has what is known, and a mark for the rest");
 	free(text);
+}
+
+static void test_print(void)
+{
+	make_rows();
+	vms[0].text[MRM_VM_NAME][0] = '\0';
+	check_table(VM_TABLE_LIST,
+		    "NAME  PID  ADOPTED  NOT-ADOPTED  RESIDENT  SHARED  ZERO  SAVED  STATE\n"
+		    "-     100      1.0          0.0       0.0     0.0   0.0    1.0  on\n"
+		    "db    101      1.0          0.0       0.0     0.0   0.0    2.0"
+		    "  on; not adopted: hugetlb\n"
+		    "web   102      1.0          0.0       0.0     0.0   0.0      -  on\n",
+		    "the list of VMs");
+	vms[0].value[MRM_VM_SIZE_BYTES] = 512 << 20;
+	vms[0].value[MRM_VM_GRANTED_BYTES] = 300 << 20;
+	vms[0].value[MRM_VM_TARGET_BYTES] = 200 << 20;
+	vms[0].value[MRM_VM_ACTIVE_BYTES] = 100 << 20;
+	vms[0].value[MRM_VM_BALLOON_BYTES] = 50 << 20;
+	vms[0].value[MRM_VM_BALLOON_TARGET_BYTES] = 312 << 20;
+	vms[2].have &= ~MRM_WANT(MRM_VM_TARGET_BYTES);
+	check_table(VM_TABLE_TOP,
+		    "NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
+		    "  SCAN/S  BREAK/S  STATE\n"
+		    "-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
+		    "       0        0  on\n"
+		    "db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
+		    "       -        -  on; not adopted: hugetlb\n"
+		    "web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
+		    "      20        0  on\n",
+		    "the VMs in top");
 }
 
 /**
