@@ -114,25 +114,23 @@ static void test_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigne
 	mrm_count(t->vm, MRM_SAMPLE_FAULTS, pick->faults);
 }
 
-/* Returns 0, or an error if the VM is ending or there is no memory. */
-static int for_each_pick(struct mrm_vm *vm,
-			 void (*fn)(struct mrm_touch *, struct mrm_sample_pick *, unsigned int))
+/* Returns false if the VM is ending. */
+static bool visit_picks(struct mrm_vm *vm,
+			void (*fn)(struct mrm_touch *, struct mrm_sample_pick *, unsigned int))
 {
 	struct mrm_sample *s = &vm->sample;
 	unsigned int i = 0, end;
 	struct mrm_touch t;
-	int err;
 
 	while (i < s->n) {
-		err = mrm_touch_begin(&t, vm);
-		if (err)
-			return err;
+		if (!mrm_touch_begin(&t, vm))
+			return false;
 		for (end = min(i + BATCH, s->n); i < end; i++)
 			fn(&t, &s->picks[i], s->tunables.method);
 		mrm_touch_end(&t);
 		cond_resched();
 	}
-	return 0;
+	return true;
 }
 
 static void forget_picks(struct mrm_sample *s)
@@ -165,7 +163,7 @@ static void begin_period(struct mrm_vm *vm, const struct mrm_sample_tunables *tu
 	s->tunables = *tunables;
 	s->begun_ns = s->running_ns;
 	s->looks = 0;
-	if (for_each_pick(vm, clear_pick))
+	if (!visit_picks(vm, clear_pick))
 		forget_picks(s);
 }
 
@@ -235,8 +233,7 @@ static void tick(struct mrm_vm *vm, const struct mrm_sample_tunables *tunables, 
 	since = s->running_ns - s->begun_ns;
 	if (since < period * (s->looks + 1) / LOOKS)
 		return;
-	/* On an error the next tick looks. */
-	if (for_each_pick(vm, test_pick))
+	if (!visit_picks(vm, test_pick))
 		return;
 	s->looks++;
 	if (since < period)
@@ -257,7 +254,7 @@ static void forget(struct mrm_vm *vm)
 	publish(vm, false);
 }
 
-static void for_each_vm(const struct mrm_sample_tunables *tunables, u64 elapsed)
+static void tick_all(const struct mrm_sample_tunables *tunables, u64 elapsed)
 {
 	unsigned long id = 0;
 	struct mrm_vm *vm;
@@ -285,7 +282,7 @@ static int sample_thread(void *unused)
 		tick = min(tunables.period * NSEC_PER_SEC / TICKS, (u64)NSEC_PER_SEC);
 		now = ktime_get_ns();
 		/* What made this tick late held up VMs, too. */
-		for_each_vm(&tunables, min(now - last, 2 * tick));
+		tick_all(&tunables, min(now - last, 2 * tick));
 		last = now;
 		WRITE_ONCE(cpu_ns, current->se.sum_exec_runtime);
 		if (tunables.period && mrm_nr_vms()) {

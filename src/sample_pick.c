@@ -21,7 +21,7 @@
 u64 mrm_sample_pick(u64 pages, u32 n, u32 i, u64 random)
 {
 	/* In nths of a page: stratum i begins at i * pages, and is as long as pages. */
-	u64 offset = (u64)((unsigned __int128)random * pages >> 64);
+	u64 offset = (u64)((__uint128_t)random * pages >> 64);
 
 	return i * (pages / n) + (i * (pages % n) + offset) / n;
 }

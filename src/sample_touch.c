@@ -5,7 +5,6 @@
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 
 #include "frame.h"
 #include "guest_page.h"
@@ -68,10 +67,6 @@ static bool process_touched(unsigned long address, bool clear, bool *mapped)
 {
 	unsigned long *entry, value = 0;
 
-	*mapped = false;
-	/* KVM takes addresses for which there are no page tables. */
-	if (address >= TASK_SIZE_MAX)
-		return false;
 	local_irq_disable();
 	entry = find_entry(current->mm, address, &value);
 	*mapped = entry;
@@ -194,37 +189,21 @@ static bool ad_disabled(struct kvm *kvm)
 	return false;
 }
 
-/* References to all struct kvm that live. */
-static int get_kvms(struct mrm_touch *t)
+static void get_kvms(struct mrm_touch *t)
 {
 	struct mrm_vm *vm = t->vm;
-	unsigned int room = 0;
 	struct mrm_kvm *k;
 
 	spin_lock_irq(&vm->kvms_lock);
-	list_for_each_entry(k, &vm->kvms, node)
-		room++;
-	spin_unlock_irq(&vm->kvms_lock);
-	t->kvms = kvmalloc_array(room, sizeof(*t->kvms), GFP_KERNEL);
-	if (!t->kvms)
-		return -ENOMEM;
-	spin_lock_irq(&vm->kvms_lock);
 	list_for_each_entry(k, &vm->kvms, node) {
-		/* One more than were counted is seen the next time. */
-		if (k->dead || t->nr_kvms == room || !kvm_get_kvm_safe(k->kvm))
+		if (t->nr_kvms == MRM_TOUCH_KVMS)
+			break;
+		if (k->dead || !kvm_get_kvm_safe(k->kvm))
 			continue;
 		t->kvms[t->nr_kvms++] = k->kvm;
 		t->ad_disabled |= ad_disabled(k->kvm);
 	}
 	spin_unlock_irq(&vm->kvms_lock);
-	return 0;
-}
-
-static void put_kvms(struct mrm_touch *t)
-{
-	while (t->nr_kvms)
-		kvm_put_kvm(t->kvms[--t->nr_kvms]);
-	kvfree(t->kvms);
 }
 
 /**
@@ -236,22 +215,18 @@ static void put_kvms(struct mrm_touch *t)
  * for anything in between.
  *
  * Context: A kernel thread; it uses the process's mm.
- * Return: 0; -ESRCH if the process is ending; -ENOMEM.
+ * Return: true; false if the process is ending.
  */
-int mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm)
+bool mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm)
 {
-	int err;
-
-	*t = (struct mrm_touch){ .vm = vm };
-	err = get_kvms(t);
-	if (err)
-		return err;
-	if (!mmget_not_zero(vm->mm)) {
-		put_kvms(t);
-		return -ESRCH;
-	}
+	if (!mmget_not_zero(vm->mm))
+		return false;
+	t->vm = vm;
+	t->nr_kvms = 0;
+	t->ad_disabled = false;
+	get_kvms(t);
 	kthread_use_mm(vm->mm);
-	return 0;
+	return true;
 }
 
 /**
@@ -270,5 +245,6 @@ void mrm_touch_end(struct mrm_touch *t)
 
 	kthread_unuse_mm(mm);
 	mmput_async(mm);
-	put_kvms(t);
+	while (t->nr_kvms)
+		kvm_put_kvm(t->kvms[--t->nr_kvms]);
 }

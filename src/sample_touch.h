@@ -34,21 +34,24 @@ struct mrm_vm;
 #define MRM_TOUCH_ACCESSED	0	/* methods */
 #define MRM_TOUCH_DROPPED	1
 
+/* No VMM has as many in one process; one that means to take time gets no more. */
+#define MRM_TOUCH_KVMS		64
+
 /**
  * struct mrm_touch - a VM whose guest pages are being looked at
  * @vm: the VM
- * @kvms: its struct kvm, with a reference to each
+ * @kvms: its struct kvm, the newest first, with a reference to each
  * @nr_kvms: how many
  * @ad_disabled: KVM has no accessed bits for one of them: it makes touches fault
  */
 struct mrm_touch {
 	struct mrm_vm *vm;
-	struct kvm **kvms;
+	struct kvm *kvms[MRM_TOUCH_KVMS];
 	unsigned int nr_kvms;
 	bool ad_disabled;
 };
 
-int mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm);
+bool mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm);
 bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method);
 bool mrm_touch_test(struct mrm_touch *t, unsigned long index);
 void mrm_touch_end(struct mrm_touch *t);

@@ -185,11 +185,16 @@ static bool not_adopted(const struct mrm_range *r)
 	return r->reason != MRM_ADOPTED;
 }
 
-/* Guest RAM: not a device's memory; what is small and was left alone is firmware and the like. */
+/*
+ * Guest RAM: not a device's memory, nor what no process can have, though KVM takes it;
+ * and what is small and was left alone is firmware and the like.
+ */
 static bool is_ram(const struct mrm_range *r)
 {
 	if (r->reason == MRM_ADOPTED)
 		return true;
+	if (r->first + r->pages > TASK_SIZE_MAX >> PAGE_SHIFT)
+		return false;
 	return r->reason != MRM_DEVICE && r->pages >= SZ_2M >> PAGE_SHIFT;
 }
 

@@ -43,7 +43,7 @@
  * @GUEST_READ: read one byte of each page
  * @GUEST_CHURN: @count random changes and checks of pages that have @owner
  * @GUEST_WORK: read and write a word of each page that has @owner, @count times over
- * @GUEST_HALT: wait for an interrupt; there is none
+ * @GUEST_HALT: wait for an interrupt; see vm_nap()
  */
 enum guest_command {
 	GUEST_FILL = 1,

@@ -12,7 +12,8 @@
 #include "tap.h"
 #include "toucher.h"
 
-#define ROUNDS	100	/* in one command */
+#define NAP	20	/* ms between rounds, so that several VMs do not take all there is */
+#define LONG_NAP	500	/* ms, of a VM that does nothing */
 #define TOUCHED	1	/* owner of a page that is touched */
 #define TRACE	"/sys/kernel/tracing/instances/toucher"
 
@@ -20,7 +21,7 @@
 
 static struct {
 	struct vm *vm;
-	enum guest_command command;
+	bool touch;
 	pthread_t thread;
 	volatile bool rest;
 	long err;
@@ -29,29 +30,31 @@ static struct {
 static void *run_loop(void *unused)
 {
 	struct guest_work work = {
-		.command = loop.command,
+		.command = GUEST_WORK,
 		.owner = TOUCHED,
 		.pages = loop.vm->config.pages,
-		.count = ROUNDS,
+		.count = 1,
 	};
 
 	(void)unused;
 	do {
-		loop.err = vm_guest(loop.vm, 0, &work);
+		loop.err = loop.touch ? vm_guest(loop.vm, 0, &work) : 0;
+		if (!loop.err)
+			loop.err = vm_nap(loop.vm, 0, loop.touch ? NAP : LONG_NAP);
 	} while (!loop.err && !loop.rest);
 	return NULL;
 }
 
 /**
- * toucher_loop() - have a guest do something again and again, in a thread
- * @vm: a VM of this process; one at a time
- * @command: GUEST_WORK or GUEST_HALT
+ * toucher_loop() - have a guest run, in a thread
+ * @vm: a VM of this process, with .irqchip; one at a time
+ * @touch: it touches pages again and again; else it is halted
  * Return: 0 or a negative errno.
  */
-long toucher_loop(struct vm *vm, enum guest_command command)
+long toucher_loop(struct vm *vm, bool touch)
 {
 	loop.vm = vm;
-	loop.command = command;
+	loop.touch = touch;
 	loop.rest = false;
 	return -pthread_create(&loop.thread, NULL, run_loop, NULL);
 }
@@ -69,7 +72,7 @@ long toucher_loop_end(void)
 
 static long begin_loop(struct vm *vm, void *arg)
 {
-	return toucher_loop(vm, *(enum guest_command *)arg);
+	return toucher_loop(vm, *(bool *)arg);
 }
 
 static long end_loop(struct vm *vm, void *arg)
@@ -81,9 +84,9 @@ static long end_loop(struct vm *vm, void *arg)
 
 /* In the test. */
 
-static void call(struct vm_process *p, process_fn fn, enum guest_command command)
+static void call(struct vm_process *p, process_fn fn, bool touch)
 {
-	long err = process_call(p, fn, &command, sizeof(command));
+	long err = process_call(p, fn, &touch, sizeof(touch));
 
 	if (err)
 		tap_bail("VM %d does not touch: %ld", p->pid, err);
@@ -92,13 +95,15 @@ static void call(struct vm_process *p, process_fn fn, enum guest_command command
 /**
  * toucher_start() - start a VM that holds something in every page
  * @p: what to fill in
- * @config: how the VM is to be
+ * @config: how the VM is to be; it gets an irqchip
  */
 void toucher_start(struct vm_process *p, const struct vm_config *config)
 {
+	struct vm_config with_irqchip = *config;
 	size_t i;
 
-	process_start(p, config);
+	with_irqchip.irqchip = true;
+	process_start(p, &with_irqchip);
 	for (i = 0; i < p->pages; i++)
 		p->states[i] = i + 1;
 	if (process_guest(p, GUEST_FILL, 0, p->pages))
@@ -130,25 +135,25 @@ size_t toucher_set(struct vm_process *p, unsigned int percent, uint64_t *seed)
  */
 void toucher_touch(struct vm_process *p)
 {
-	call(p, begin_loop, GUEST_WORK);
+	call(p, begin_loop, true);
 }
 
 /**
- * toucher_halt() - have the guest wait for an interrupt, for good
- * @p: the VM, with .irqchip; it ends by process_kill()
+ * toucher_halt() - have the guest be halted, until toucher_rest()
+ * @p: the VM
  */
 void toucher_halt(struct vm_process *p)
 {
-	call(p, begin_loop, GUEST_HALT);
+	call(p, begin_loop, false);
 }
 
 /**
  * toucher_rest() - no vCPU runs
- * @p: a VM that touches
+ * @p: a VM that touches, or is halted
  */
 void toucher_rest(struct vm_process *p)
 {
-	call(p, end_loop, 0);
+	call(p, end_loop, false);
 }
 
 static void end_watch(void)

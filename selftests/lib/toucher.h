@@ -19,7 +19,7 @@ struct toucher_sample {
 	unsigned int n, touched;
 };
 
-long toucher_loop(struct vm *vm, enum guest_command command);
+long toucher_loop(struct vm *vm, bool touch);
 long toucher_loop_end(void);
 
 void toucher_start(struct vm_process *p, const struct vm_config *config);

@@ -5,12 +5,14 @@
 #include <linux/kvm.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -436,6 +438,52 @@ int vm_guest(struct vm *vm, unsigned int vcpu, const struct guest_work *work)
 	if (v->area->failed)
 		report("guest", &v->area->wrong);
 	return v->area->failed;
+}
+
+static void woken(int signal)
+{
+	(void)signal;
+}
+
+/**
+ * vm_nap() - have a vCPU halt inside KVM_RUN
+ * @vm: the VM, with .irqchip
+ * @vcpu: which of its vCPUs
+ * @ms: for how long
+ * Return: 0 or a negative errno.
+ */
+int vm_nap(struct vm *vm, unsigned int vcpu, unsigned int ms)
+{
+	const struct guest_work halt = { .command = GUEST_HALT };
+	struct kvm_mp_state awake = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	/* Again and again: the first may come before the guest halts. */
+	const struct itimerspec every = {
+		.it_value = { ms / 1000, ms % 1000 * 1000000L },
+		.it_interval = { ms / 1000, ms % 1000 * 1000000L },
+	};
+	struct sigaction action = { .sa_handler = woken };
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = SIGUSR1,
+		._sigev_un._tid = gettid(),
+	};
+	struct vm_vcpu *v = &vm->vcpu[vcpu];
+	timer_t timer;
+	int err = 0;
+
+	v->area->work = halt;
+	if (sigaction(SIGUSR1, &action, NULL) || timer_create(CLOCK_MONOTONIC, &event, &timer) ||
+	    timer_settime(timer, 0, &every, NULL))
+		return -errno;
+	/* Until it asks for a command. */
+	while (ioctl(v->fd, KVM_RUN, 0)) {
+		if (errno != EINTR || ioctl(v->fd, KVM_SET_MP_STATE, &awake)) {
+			err = -errno;
+			break;
+		}
+	}
+	timer_delete(timer);
+	return err;
 }
 
 /**

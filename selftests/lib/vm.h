@@ -98,6 +98,7 @@ void *vm_map_ram(size_t bytes, enum vm_backing backing);
 int vm_reset_vcpu(struct vm *vm, unsigned int i);
 int vm_end(struct vm *vm);
 int vm_guest(struct vm *vm, unsigned int vcpu, const struct guest_work *work);
+int vm_nap(struct vm *vm, unsigned int vcpu, unsigned int ms);
 int vm_user(struct vm *vm, const struct guest_work *work);
 int vm_discard(struct vm *vm, size_t first, size_t count);
 

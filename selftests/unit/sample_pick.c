@@ -26,8 +26,8 @@ static void test_uniform(u64 pages, u32 n)
 		chi += (often[i] - expected) * (often[i] - expected) / expected;
 	tap_ok(!wrong, "sample_pick: %u of %lu: in order, and there", n, pages);
 	/* A sum of as many squares is off by the square root of twice that; strata are less. */
-	tap_ok(chi < pages || (chi - pages) * (chi - pages) < 50 * 2.0 * pages, "sample_pick: %u of %lu: all as often", n,
-	       pages);
+	tap_ok(chi < pages || (chi - pages) * (chi - pages) < 50 * 2.0 * pages,
+	       "sample_pick: %u of %lu: all as often", n, pages);
 }
 
 /* As many picks as pages: all of them. */
@@ -47,8 +47,8 @@ static void test_ends(u64 pages, u32 n)
 	u64 low, high;
 
 	for (i = 0; i < n; i++) {
-		low = (unsigned __int128)pages * i / n;
-		high = ((unsigned __int128)pages * (i + 1) - 1) / n;
+		low = (__uint128_t)pages * i / n;
+		high = ((__uint128_t)pages * (i + 1) - 1) / n;
 		wrong += mrm_sample_pick(pages, n, i, 0) != low;
 		wrong += mrm_sample_pick(pages, n, i, ~0ULL) != high;
 	}

@@ -58,8 +58,8 @@ const struct mrm_tunable mrm_tunables[] = {
 		.unit = "",
 		.usual = 0,
 		.max = 1,
-		.words = "How it is seen that a page was touched: 0 by accessed bits; 1 by dropping "
-			 "its mapping, which is exact and costs a fault.",
+		.words = "How it is seen that a page was touched: 0 by accessed bits; 1 by "
+			 "dropping its mapping, which is exact and costs a fault.",
 	},
 	{
 		.name = "idle_tax",
