@@ -58,6 +58,10 @@ static int catch_signals(void)
 	sigset_t set;
 	int fd;
 
+	/* libvirt's library writes to a daemon that may be gone: it hangs up on us when
+	 * we were stopped for long.
+	 */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
