@@ -35,8 +35,11 @@ purge() {
 	apt-get -q -y purge "${packages[@]}"
 }
 
+# What came for us and is recommended or suggested by what was there before, as
+# ca-certificates is by openssl, apt would keep.
 autoremove() {
-	apt-get -q -y autoremove --purge
+	apt-get -q -y -o APT::AutoRemove::RecommendsImportant=false \
+		-o APT::AutoRemove::SuggestsImportant=false autoremove --purge
 }
 
 nothing_left() {
