@@ -212,7 +212,8 @@ steered() {
 	is "$target" -gt 0 && vm_counter_is "$1" balloon_bytes -ge $((target - (1 << 20)))
 }
 
-# By as much as has to stay free, 6 per cent: the guest can give that.
+# By as much as has to stay free, 6 per cent.  It has touched all of its memory, and needs
+# half of it.
 limit_to_what_it_has() {
 	vm_counter "$1" consumed_bytes >"$mrm/limit_bytes"
 }
@@ -244,7 +245,7 @@ libvirt_stop
 ln -sf "$mrmctl" /usr/bin/mrmctl
 install -D -m 755 userspace/mrmd/libvirt-hook "$hook"
 libvirt_start || bail "libvirt does not start"
-define a "$mib" --run 'memcheck -i 3000 20' \
+define a "$mib" --run 'memcheck -t -i 3000 20' \
 	--domain "<metadata><mrm:memory xmlns:mrm='$xmlns' salt='one'/></metadata>"
 define b "$mib" --devices "<memballoon model='none'/>" \
 	--domain "<metadata><mrm:memory xmlns:mrm='$xmlns' min='4GiB'/></metadata>"
