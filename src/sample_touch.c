@@ -12,14 +12,14 @@
 #include "vm.h"
 
 /*
- * The lowest entry of the process's page tables that maps an address, or NULL; *value
- * is what it was.
+ * The entry of a process's page tables that maps an address, or NULL; *value is what
+ * it was.
  *
- * As get_user_pages_fast() does it, and KVM in host_pfn_mapping_level(): with
- * interrupts off and the mm in use on this processor, page tables are not freed
- * below us, neither by khugepaged nor by munmap(): that waits for an IPI, or for RCU.
- * So there is no lock of a process that may hold it for as long as it likes, and
- * nothing to export.  Each entry is read once: it may become another kind of entry.
+ * As get_user_pages_fast() finds it, and KVM in host_pfn_mapping_level(): with
+ * interrupts off and the mm in use on this processor no page table goes away under
+ * us, whether by khugepaged or by munmap(), as that waits for an IPI, or for RCU.  So
+ * no mmap lock is needed, which a process may hold for as long as it likes.  Each
+ * entry is read once: it may become one of another kind.
  */
 static unsigned long *find_entry(struct mm_struct *mm, unsigned long address,
 				 unsigned long *value)
@@ -184,8 +184,9 @@ static bool ad_disabled(struct kvm *kvm)
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
+	/* Written when a vCPU is created or reset, to the same value. */
 	kvm_for_each_vcpu(i, vcpu, kvm)
-		return vcpu->arch.root_mmu.root_role.ad_disabled;
+		return data_race((bool)vcpu->arch.root_mmu.root_role.ad_disabled);
 	return false;
 }
 
@@ -211,8 +212,8 @@ static void get_kvms(struct mrm_touch *t)
  * @t: what to fill in
  * @vm: the VM
  *
- * Until mrm_touch_end() the process's memory and its struct kvm stay: do not wait
- * for anything in between.
+ * Until mrm_touch_end() the process's memory and its struct kvm stay, even if it is
+ * killed: that should not be long.
  *
  * Context: A kernel thread; it uses the process's mm.
  * Return: true; false if the process is ending.

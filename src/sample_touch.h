@@ -18,10 +18,12 @@
  * guest KVM then flushes all caches, a guest page at a time: method 0 is for those.
  *
  * What cannot be told apart: guest pages that are mapped together, 2 MiB in one
- * entry, are touched together.  Memory that was not adopted has no flag of ours,
- * so O_DIRECT to it goes unseen; and reclaim of the host clears accessed bits, too.
- * Where the kernel runs without multi-generational LRU, a flag that is set twice
- * by process_vm_readv() is clear again.
+ * entry, are touched together.  What is not seen: DMA of assigned devices; of memory
+ * that was not adopted, O_DIRECT, and other processes that map the same file, as
+ * vhost-user does; touches after which the host's own reclaim cleared the accessed
+ * bit.  Where the kernel runs without multi-generational LRU, a flag that is set
+ * twice by process_vm_readv() is clear again.  When KVM drops mappings, it gets back
+ * the neighbours of what is touched as well, and sets their flags.
  */
 #ifndef MRM_SAMPLE_TOUCH_H
 #define MRM_SAMPLE_TOUCH_H

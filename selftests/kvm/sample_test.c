@@ -28,7 +28,7 @@
 #define MAX_PERIODS	400
 #define FIELD(part, all)	((double)(part) / (all))
 
-static const char * const methods[] = { "accessed bits", "dropped mappings" };
+static const char * const methods[] = { "by accessed bits", "by dropped mappings" };
 static const enum vm_backing backings[] = { VM_ANON, VM_MEMFD };
 static const char * const backing_words[] = { "adopted", "a memfd" };
 static uint64_t seed;

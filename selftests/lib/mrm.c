@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 
 #define MODULE	"kvm_mrm"
@@ -473,6 +474,11 @@ void mrm_tune(void)
 	for (i = 0; i < NR_TUNABLES; i++)
 		if (mrm_set_number(tunables[i].file, tunables[i].in_tests))
 			tap_bail("cannot set %s", tunables[i].file);
+	if (setting("MRM_SAMPLING", 0)) {
+		mrm_set_number("sample_pages", 10000);
+		mrm_set_number("sample_method", setting("MRM_SAMPLING", 0) - 1);
+		mrm_set_number("sample_period", 1);
+	}
 	mrm_debug_write("hash_bits", "64");
 }
 
