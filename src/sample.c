@@ -272,7 +272,7 @@ static void tick_all(const struct mrm_sample_tunables *tunables, u64 elapsed)
 static int sample_thread(void *unused)
 {
 	struct mrm_sample_tunables tunables;
-	u64 last = ktime_get_ns(), now, tick;
+	u64 begun, ended = ktime_get_ns(), elapsed = 0, tick;
 
 	while (!kthread_should_stop()) {
 		WRITE_ONCE(kicked, false);
@@ -280,10 +280,11 @@ static int sample_thread(void *unused)
 		tunables.pages = READ_ONCE(mrm_sample_tunables.pages);
 		tunables.method = READ_ONCE(mrm_sample_tunables.method);
 		tick = min(tunables.period * NSEC_PER_SEC / TICKS, (u64)NSEC_PER_SEC);
-		now = ktime_get_ns();
-		/* What made this tick late held up VMs, too. */
-		tick_all(&tunables, min(now - last, 2 * tick));
-		last = now;
+		begun = ktime_get_ns();
+		/* What woke us late has held up VMs, too; not so what we did. */
+		tick_all(&tunables, elapsed + min(begun - ended, 2 * tick));
+		ended = ktime_get_ns();
+		elapsed = ended - begun;
 		WRITE_ONCE(cpu_ns, current->se.sum_exec_runtime);
 		if (tunables.period && mrm_nr_vms()) {
 			wait_event_interruptible_timeout(wake, kthread_should_stop(),
@@ -291,7 +292,8 @@ static int sample_thread(void *unused)
 		} else {
 			wait_event_interruptible(wake,
 						 READ_ONCE(kicked) || kthread_should_stop());
-			last = ktime_get_ns();
+			ended = ktime_get_ns();
+			elapsed = 0;
 		}
 	}
 	return 0;

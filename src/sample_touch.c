@@ -184,8 +184,8 @@ static bool ad_disabled(struct kvm *kvm)
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
-	/* Written when a vCPU is created or reset, to the same value. */
 	kvm_for_each_vcpu(i, vcpu, kvm)
+		/* It may be written just now, with what it was. */
 		return data_race((bool)vcpu->arch.root_mmu.root_role.ad_disabled);
 	return false;
 }

@@ -398,7 +398,7 @@ static long do_harm(struct vm *vm, void *arg)
 static void test_harm(int method)
 {
 	const struct vm_config config = { .pages = PAGES };
-	struct harm h = { .seed = seed, .ms = 8000 };
+	struct harm h = { .seed = seed, .ms = 8000 * setting("MRM_PATIENCE", 1) };
 	struct vm_process bad, good;
 	struct toucher_sample s[64];
 	unsigned int n, i, wrong = 0, right = 0;
@@ -413,7 +413,8 @@ static void test_harm(int method)
 	tune(1, method);
 	wait_periods(good.pid, 2);
 	toucher_watch();
-	tap_equal(process_call(&bad, do_harm, &h, sizeof(h)), 0,
+	process_send(&bad, do_harm, &h, sizeof(h));
+	tap_equal(process_receive(&bad, h.ms + 2 * MRM_LONG), 0,
 		  "%s: a VMM does what it should not", methods[method]);
 	n = toucher_samples(good.pid, s, 64);
 	/* With so many threads it does not get to touch all in every period. */
