@@ -200,6 +200,7 @@ static bool end_period(struct mrm_vm *vm, const struct mrm_range *ram, size_t n)
 static void next_period(struct mrm_vm *vm, const struct mrm_sample_tunables *tunables,
 			bool complete)
 {
+	struct mrm_sample *s = &vm->sample;
 	struct mrm_range *ram;
 	unsigned long pages;
 	size_t n;
@@ -211,11 +212,9 @@ static void next_period(struct mrm_vm *vm, const struct mrm_sample_tunables *tun
 	complete = complete && end_period(vm, ram, n);
 	begin_period(vm, tunables, ram, pages);
 	kvfree(ram);
-	if (!complete)
-		return;
-	publish(vm, true);
+	publish(vm, complete || s->known);
 	/* Last: who sees that the period is over finds its estimate. */
-	mrm_count(vm, MRM_SAMPLES, 1);
+	mrm_count(vm, MRM_SAMPLES, complete);
 }
 
 static void tick(struct mrm_vm *vm, const struct mrm_sample_tunables *tunables, u64 elapsed)
@@ -235,11 +234,12 @@ static void tick(struct mrm_vm *vm, const struct mrm_sample_tunables *tunables, 
 		return;
 	if (!visit_picks(vm, test_pick))
 		return;
-	s->looks++;
-	if (since < period)
-		publish(vm, true);
-	else
+	if (since >= period) {
 		next_period(vm, tunables, true);
+		return;
+	}
+	s->looks++;
+	publish(vm, true);
 }
 
 /* Sampling is stopped: what is known of a VM gets older, and is soon wrong. */
