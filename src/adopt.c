@@ -271,14 +271,17 @@ static int slot_probe_hit(struct kprobe *kp, struct pt_regs *regs)
 
 	if (!current->mm || current->mm != kvm->mm)
 		return 0;
+	/* On Intel KVM takes slots of its own away while it destroys a struct kvm. */
+	if (!kvm_get_kvm_safe(kvm))
+		return 0;
 	a = kmalloc(sizeof(*a), GFP_ATOMIC | __GFP_NOWARN);
 	if (!a) {
 		atomic_inc(&lost);
+		/* Not the last reference: KVM is in an ioctl on it. */
+		kvm_put_kvm(kvm);
 		return 0;
 	}
 	init_task_work(&a->work, adoption_work);
-	/* KVM is in an ioctl on it, so it is alive. */
-	kvm_get_kvm(kvm);
 	a->kvm = kvm;
 	atomic_inc(&under_way);
 	if (task_work_add(current, &a->work, TWA_RESUME)) {
