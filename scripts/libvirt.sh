@@ -27,8 +27,25 @@ guest_bound=${MRM_GUEST_BOUND:-$((90 * patience))}
 # How often a start was repeated, in all.
 guest_retries=0
 
+# What mrmd says, and its process.
+mrmd_log=/run/mrm/mrmd.log
+mrmd_pid=
+
 libvirt_say() {
 	printf 'libvirt: %s\n' "$*" >&2
+}
+
+# wait_until SECONDS COMMAND... - until COMMAND succeeds; on a debug kernel, longer.
+wait_until() {
+	local end=$((SECONDS + $1 * patience))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			echo "in vain: $*"
+			return 1
+		fi
+		sleep 0.1
+	done
 }
 
 # libvirt_start - start libvirtd, unless it runs.
@@ -59,6 +76,27 @@ libvirt_stop() {
 	pid=$(cat /run/libvirtd.pid) || return
 	kill "$pid"
 	timeout 30 tail --pid="$pid" -s 0.1 -f /dev/null
+}
+
+# mrmd_start [OPTION]... - start mrmd, until it answers.
+mrmd_start() {
+	"$MRM_BUILD/userspace/build/mrmd" "$@" >>"$mrmd_log" 2>&1 &
+	mrmd_pid=$!
+	wait_until 20 "$MRM_BUILD/userspace/build/mrmctl" status
+}
+
+mrmd_kill() {
+	kill -9 "$mrmd_pid"
+	wait "$mrmd_pid" 2>/dev/null
+	mrmd_pid=
+}
+
+# mrmd_end - it ends by itself when asked to, and has no complaint.
+mrmd_end() {
+	local pid=$mrmd_pid
+	kill "$mrmd_pid"
+	mrmd_pid=
+	wait "$pid"
 }
 
 guest_usage() {

@@ -155,19 +155,6 @@ equal() {
 	return 1
 }
 
-# wait_until SECONDS COMMAND... - until COMMAND succeeds; on a debug kernel, longer.
-wait_until() {
-	local end=$((SECONDS + $1 * patience))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		if [ "$SECONDS" -ge "$end" ]; then
-			echo "in vain: $*"
-			return 1
-		fi
-		sleep 0.1
-	done
-}
-
 module_load() {
 	[ -d /sys/module/kvm_mrm ] || insmod "$MRM_BUILD/kvm_mrm.ko"
 }

@@ -13,32 +13,9 @@ mib=128
 xmlns=https://kvm-mrm.org/xmlns/domain/1.0
 hook=/etc/libvirt/hooks/qemu.d/mrm
 metrics=127.0.0.1:9707
-mrmd_log=$libvirt_test_dir/mrmd.log
-mrmd_pid=
 qemu_pid=
 
 mrmctl=$MRM_BUILD/userspace/build/mrmctl
-
-# mrmd_start [OPTION]... - until it answers.
-mrmd_start() {
-	"$MRM_BUILD/userspace/build/mrmd" "$@" >>"$mrmd_log" 2>&1 &
-	mrmd_pid=$!
-	wait_until 20 "$mrmctl" status
-}
-
-mrmd_kill() {
-	kill -9 "$mrmd_pid"
-	wait "$mrmd_pid" 2>/dev/null
-	mrmd_pid=
-}
-
-# mrmd_end - it ends by itself when asked to, and has no complaint.
-mrmd_end() {
-	local pid=$mrmd_pid
-	kill "$mrmd_pid"
-	mrmd_pid=
-	wait "$pid"
-}
 
 test_cleanup() {
 	[ -z "$mrmd_pid" ] || mrmd_kill

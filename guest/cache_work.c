@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Work that goes faster with more memory, as a file server's: reads pages of a disk,
+ * at random, through the page cache, and computes with each.  What the cache does not
+ * hold is read from the disk.
+ *
+ *	cache_work DEVICE MIB ROUNDS
+ *
+ * MIB of DEVICE are read, and each page is summed up ROUNDS times.  Prints, once a
+ * second, "cache_work: N" with the pages worked on so far.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE		4096
+#define MIB_PAGES	256
+
+static volatile uint64_t sum;
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	return x ^ x >> 31;
+}
+
+static void work(const uint64_t *page, unsigned long rounds)
+{
+	uint64_t s = 0;
+	size_t i;
+
+	while (rounds--)
+		for (i = 0; i < PAGE / sizeof(*page); i++)
+			s = mix(s ^ page[i]);
+	sum = s;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	static uint64_t page[PAGE / sizeof(uint64_t)] __attribute__((aligned(PAGE)));
+	unsigned long pages, rounds, done = 0;
+	uint64_t random = 1;
+	double next;
+	int fd;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: cache_work DEVICE MIB ROUNDS\n");
+		return 2;
+	}
+	pages = strtoul(argv[2], NULL, 10) * MIB_PAGES;
+	rounds = strtoul(argv[3], NULL, 10);
+	fd = open(argv[1], O_RDONLY);
+	if (fd < 0 || !pages) {
+		perror(argv[1]);
+		return 1;
+	}
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (next = now() + 1;; done++) {
+		random = mix(random + 1);
+		if (pread(fd, page, PAGE, random % pages * PAGE) != PAGE) {
+			perror("cache_work: pread");
+			return 1;
+		}
+		work(page, rounds);
+		if (now() < next)
+			continue;
+		printf("cache_work: %lu\n", done + 1);
+		next += 1;
+	}
+}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What figures and comparisons with whole guests have in common.  They run inside the
+# test host:
+#
+#	. "$(dirname "${BASH_SOURCE[0]}")/whole.sh"
+#	bench_begin DISK_MIB
+#	bench_guest a 256 "cache_work /dev/vda 200 4"
+#	guest_start a && guest_wait_ready a
+#	rate a 20
+#
+# They measure and do not judge: what they find goes to a CSV file in MRM_OUT, for
+# gnuplot, and to lines "result NAME VALUE UNIT, paper: VALUE" at the end.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=../../scripts/libvirt.sh
+. scripts/libvirt.sh
+
+mrm=/sys/kernel/mrm
+bench_disk=/run/mrm/disk
+bench_guests=()
+mib=$((1 << 20))
+
+# progress TEXT... - with the seconds since the start.
+progress() {
+	printf '%5d s  %s\n' "$SECONDS" "$*"
+}
+
+bench_cleanup() {
+	local status=$?
+	trap - EXIT
+	if [ "$status" != 0 ]; then
+		dmesg | tail -n 15
+		tail -n 20 "$mrmd_log" "$guest_logs"/*.log 2>/dev/null || :
+	fi
+	[ -z "$mrmd_pid" ] || mrmd_kill
+	cp "$mrmd_log" "$MRM_OUT/mrmd.log" 2>/dev/null || :
+	[ ${#bench_guests[@]} = 0 ] || bench_end "${bench_guests[@]}" || :
+	exit "$status"
+}
+
+# bench_begin [DISK_MIB] - the module without sharing, libvirt, and a disk of random
+# bytes for the guests.
+bench_begin() {
+	printf 'on %s, %s processors, guests %s\n' "$(uname -r)" "$(nproc)" \
+		"under libvirt $(libvirtd --version | sed 's/.* //')"
+	[ -d /sys/module/kvm_mrm ] || insmod "$MRM_BUILD/kvm_mrm.ko"
+	echo 0 >"$mrm/share_cpu_max"
+	libvirt_start
+	trap bench_cleanup EXIT
+	[ -z "${1-}" ] || head -c "$1M" /dev/urandom >"$bench_disk"
+}
+
+# bench_guest NAME MIB RUN [OPTION]... - define a guest with the disk, as vda.  It is
+# read through the guest's page cache and, here, lies in memory: a miss costs the guest
+# a request to virtio-blk and the host a copy.
+bench_guest() {
+	local name=$1 size=$2 run=$3
+	shift 3
+	bench_guests+=("$name")
+	guest_define "$name" "$size" --run "$run" --append mrm.modules=virtio_blk \
+		--devices "<disk type='file' device='disk'>
+		  <driver name='qemu' type='raw' cache='writeback'/>
+		  <source file='$bench_disk'/><target dev='vda' bus='virtio'/>
+		  <readonly/><shareable/>
+		</disk>" "$@"
+}
+
+# bench_end NAME... - end guests, and wait until the module has forgotten them.
+bench_end() {
+	local name left=() other
+	guest_destroy "$@"
+	for other in "${bench_guests[@]}"; do
+		for name; do
+			[ "$name" != "$other" ] || continue 2
+		done
+		left+=("$other")
+	done
+	bench_guests=("${left[@]}")
+	wait_until 30 vms_are ${#left[@]}
+}
+
+vms_are() {
+	[ "$(cat "$mrm/vms")" = "$1" ]
+}
+
+# vm_value NAME FILE - of a guest, from the module.
+vm_value() {
+	cat "$mrm/vm/$(guest_pid "$1")/$2"
+}
+
+# vm_mib NAME FILE... - the same of several in bytes, as MiB, separated by commas.
+vm_mib() {
+	local dir
+	dir=$mrm/vm/$(guest_pid "$1")
+	shift
+	(cd "$dir" && cat "$@") | awk '{ printf "%s%.1f", NR > 1 ? "," : "", $1 / 1048576 }'
+}
+
+# work_done NAME - pages that cache_work has worked on.
+work_done() {
+	sed -n 's/^cache_work: \([0-9]*\)\r*$/\1/p' "$guest_logs/$1.log" | tail -n 1 | grep . ||
+		echo 0
+}
+
+# now_ms - a clock.
+now_ms() {
+	local up
+	read -r up _ </proc/uptime
+	echo "${up/./}0"
+}
+
+# rate NAME SECONDS - pages a second that cache_work does, over so long.  It reports each
+# second: what is counted begins and ends with a report.
+rate() {
+	local name=$1 begun first lines
+	report_next "$name"
+	first=$(work_done "$name")
+	begun=$(now_ms)
+	for ((lines = 0; lines < $2; lines++)); do
+		report_next "$name"
+	done
+	awk -v n=$(($(work_done "$name") - first)) -v ms=$(($(now_ms) - begun)) \
+		'BEGIN { printf "%.1f\n", n * 1000 / ms }'
+}
+
+# report_next NAME - wait for a guest's next report.
+report_next() {
+	local seen
+	seen=$(grep -c '^cache_work: ' "$guest_logs/$1.log" || :)
+	wait_until 60 reports_are "$1" $((seen + 1))
+}
+
+reports_are() {
+	[ "$(grep -c '^cache_work: ' "$guest_logs/$1.log")" -ge "$2" ]
+}
+
+# median_of FILE... - of numbers, one a line: "median min max".
+median_of() {
+	sort -n "$@" | awk '{ v[NR] = $1 }
+		END { printf "%s %s %s\n", v[int((NR + 1) / 2)], v[1], v[NR] }'
+}
+
+# result NAME VALUE TEXT - in the end.
+result() {
+	printf 'result %-34s %10s %s\n' "$@"
+}
