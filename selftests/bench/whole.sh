@@ -98,7 +98,7 @@ vm_mib() {
 	local dir
 	dir=$mrm/vm/$(guest_pid "$1")
 	shift
-	(cd "$dir" && cat "$@") | awk '{ printf "%s%.1f", NR > 1 ? "," : "", $1 / 1048576 }'
+	(cd "$dir" && cat "$@") | awk '{ printf "%s%.1f", (NR > 1 ? "," : ""), $1 / 1048576 }'
 }
 
 # work_done NAME - pages that cache_work has worked on.
