@@ -85,10 +85,11 @@ make_debian() {
 make_trixie() { make_debian trixie trixie "$1"; }
 make_bookworm() { make_debian bookworm bookworm "$1"; }
 make_emulator() { make_debian emulator trixie "$1" backports; }
+make_figures() { make_debian figures trixie "$1" backports; }
 make_trixie-7.2() { make_debian trixie-7.2 trixie "$1" backports 7.2; }
 
-# debian NAME - print the path of a tree: root/ to enter, and, but for the
-# emulator's, kernel/ unpacked.
+# debian NAME - print the path of a tree: root/ to enter, and, but for those of the
+# emulator and the figures, kernel/ unpacked.
 debian() {
 	artifact "$1" "make_$1" make_debian \
 		"$testbed/fetch-kernel" "$testbed/packages.$1"
