@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Work that goes faster with more memory, as a file server's: reads pages of a disk,
- * at random, through the page cache, and computes with each.  What the cache does not
- * hold is read from the disk.
+ * Work that goes faster with more memory, as a file server's: reads files of 256 KiB
+ * of a disk, at random, through the page cache, and computes with each page.  What the
+ * cache does not hold is read from the disk.
  *
  *	cache_work DEVICE MIB ROUNDS
  *
- * MIB of DEVICE are read, and each page is summed up ROUNDS times.  Prints, once a
- * second, "cache_work: N" with the pages worked on so far.
+ * MIB of DEVICE are such files, and each page is summed up ROUNDS times.  Prints, once
+ * a second, "cache_work: N" with the pages worked on so far.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #define PAGE		4096
-#define MIB_PAGES	256
+#define FILE_PAGES	64
+#define MIB_FILES	4
 
 static volatile uint64_t sum;
 
@@ -28,14 +29,14 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-static void work(const uint64_t *page, unsigned long rounds)
+static void work(const uint64_t *file, unsigned long rounds)
 {
 	uint64_t s = 0;
 	size_t i;
 
 	while (rounds--)
-		for (i = 0; i < PAGE / sizeof(*page); i++)
-			s = mix(s ^ page[i]);
+		for (i = 0; i < FILE_PAGES * PAGE / sizeof(*file); i++)
+			s = s * 31 + file[i];
 	sum = s;
 }
 
@@ -49,8 +50,8 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	static uint64_t page[PAGE / sizeof(uint64_t)] __attribute__((aligned(PAGE)));
-	unsigned long pages, rounds, done = 0;
+	static uint64_t file[FILE_PAGES * PAGE / sizeof(uint64_t)] __attribute__((aligned(PAGE)));
+	unsigned long files, rounds, done = 0;
 	uint64_t random = 1;
 	double next;
 	int fd;
@@ -59,25 +60,27 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: cache_work DEVICE MIB ROUNDS\n");
 		return 2;
 	}
-	pages = strtoul(argv[2], NULL, 10) * MIB_PAGES;
+	files = strtoul(argv[2], NULL, 10) * MIB_FILES;
 	rounds = strtoul(argv[3], NULL, 10);
 	fd = open(argv[1], O_RDONLY);
-	if (fd < 0 || !pages) {
+	if (fd < 0 || !files) {
 		perror(argv[1]);
 		return 1;
 	}
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (next = now() + 1;; done++) {
+	for (next = now() + 1;;) {
 		random = mix(random + 1);
-		if (pread(fd, page, PAGE, random % pages * PAGE) != PAGE) {
+		if (pread(fd, file, sizeof(file), random % files * sizeof(file)) !=
+		    sizeof(file)) {
 			perror("cache_work: pread");
 			return 1;
 		}
-		work(page, rounds);
+		work(file, rounds);
+		done += FILE_PAGES;
 		if (now() < next)
 			continue;
-		printf("cache_work: %lu\n", done + 1);
+		printf("cache_work: %lu\n", done);
 		next += 1;
 	}
 }

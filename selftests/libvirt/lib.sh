@@ -187,6 +187,10 @@ vm_counter_is() {
 	is "$(vm_counter "$1" "$2")" "$3" "$4"
 }
 
+vm_text_is() {
+	equal "$(vm_counter "$1" "$2")" "$3"
+}
+
 # adopted MIB GUEST - so much of its RAM is, and it is listed by name.
 adopted() {
 	equal "$(vm_counter "$2" name)" "$2" &&

@@ -206,10 +206,6 @@ ignores() {
 		virsh -q resume "$1" && wait_until 90 vm_text_is "$1" balloon_state ok
 }
 
-vm_text_is() {
-	equal "$(vm_counter "$1" "$2")" "$3"
-}
-
 lets_go() {
 	echo 0 >"$mrm/limit_bytes"
 	wait_until 90 vm_counter_is "$1" balloon_bytes -eq 0
