@@ -302,6 +302,14 @@ check "the module is unloaded" module_unload
 check "a guest starts, and is not known to it" starts_unlisted a
 check "the module is loaded, and told" load_and_tell a three
 check "and again" reload_and_tell a three
+virsh -q setmem a 112M --config
+settings a "salt='current'" --live
+check "<currentMemory> is a guest's max" has_setting a max_bytes $((112 << 20))
+settings a "max='120MiB'" --live
+check "unless it is given one" has_setting a max_bytes $((120 << 20))
+virsh -q setmem a "${mib}M" --config
+settings a "salt='three'" --live
+check "or has all of its memory" has_setting a max_bytes $((mib << 20))
 check "mrmd ends" mrmd_end
 virsh -q destroy a
 check "guests start without it" guest_start a

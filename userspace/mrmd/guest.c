@@ -112,20 +112,30 @@ static void refused(void *data, const char *file, const char *value, int error)
 
 /*
  * What the XML says holds, and what it leaves out is at its default; but a guest
- * whose XML says nothing at all is somebody else's to set.
+ * whose XML says nothing at all is somebody else's to set.  One that is to start with
+ * less than its size is not to have more, unless its XML says how much.
  */
 static void apply(struct guest *guest)
 {
+	bool limited = guest->current && !*guest->settings.text[MRM_MAX];
+	bool whole = guest->element || guest->managed;
 	struct refusal refusal = { .guest = guest };
 	struct mrm_settings all = guest->settings;
+	uint64_t max = guest->current, min;
 	int i;
 
-	if (!guest->listed || (!guest->element && !guest->managed))
+	if (!guest->listed || (!whole && !limited && !guest->limited))
 		return;
+	if (limited) {
+		min = mrm_settings_bytes(&all, MRM_MIN);
+		snprintf(all.text[MRM_MAX], sizeof(all.text[MRM_MAX]), "%" PRIu64 "KiB",
+			 (max > min ? max : min) >> 10);
+	}
 	for (i = 0; i < MRM_SETTINGS; i++)
-		all.given[i] = true;
+		all.given[i] = whole || i == MRM_MAX;
 	mrm_settings_apply(module_root(), &guest->vm, &all, refused, &refusal);
 	guest->managed = guest->element;
+	guest->limited = limited;
 	if (refusal.ended)
 		guest->listed = false;
 	else
@@ -430,6 +440,7 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	guest->known = true;
 	guest->element = news->element;
 	guest->settings = news->settings;
+	guest->current = news->current;
 	listed = guest->listed;
 	read_vms(&vms);
 	join(guest, &vms);

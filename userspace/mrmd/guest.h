@@ -39,6 +39,8 @@ struct guest_driver {
  * @element: its XML says something about its memory
  * @settings: what it says
  * @managed: settings of it were applied, so their absence means the defaults
+ * @current: what it starts with, in bytes, if that is less than its size; or 0
+ * @limited: that was applied as its max
  * @balloon: its balloon
  * @aimed: the kernel says where its balloon shall go
  * @steered: its balloon has been told something by us
@@ -59,6 +61,8 @@ struct guest {
 	bool element;
 	struct mrm_settings settings;
 	bool managed;
+	uint64_t current;
+	bool limited;
 	struct balloon balloon;
 	bool aimed;
 	bool steered;
@@ -76,6 +80,7 @@ struct guest {
  * @device: it has a balloon
  * @element: its XML says something about its memory
  * @settings: what it says
+ * @current: what it starts with, in bytes, if that is less than its size; or 0
  */
 struct guest_news {
 	pid_t pid;
@@ -84,6 +89,7 @@ struct guest_news {
 	bool device;
 	bool element;
 	struct mrm_settings settings;
+	uint64_t current;
 };
 
 extern struct guest *guests;

@@ -53,6 +53,7 @@ struct domain {
  * @handle: a reference of its own
  * @keep: what the guest is to keep, in bytes
  * @xml: what was found in the XML
+ * @current: what it is to start with, in bytes, if that is less than its size; or 0
  * @pid: of its QEMU process
  * @stats: when the driver was last heard, in seconds
  * @failed: it failed
@@ -64,6 +65,7 @@ struct call {
 	virDomainPtr handle;
 	uint64_t keep;
 	struct mrm_domain xml;
+	uint64_t current;
 	pid_t pid;
 	uint64_t stats;
 	bool failed;
@@ -171,6 +173,28 @@ static void call_failed(struct call *call)
 	snprintf(call->problem, sizeof(call->problem), "%s", virGetLastErrorMessage());
 }
 
+/*
+ * What a guest is to start with, if that is less than its memory; or 0.  Its running
+ * XML has what its balloon leaves it just now, which is our doing; a transient
+ * domain has no other.
+ */
+static uint64_t current_memory(virDomainPtr handle)
+{
+	struct mrm_domain domain = { 0 };
+	uint64_t current = 0;
+	char *xml;
+
+	if (virDomainIsPersistent(handle) != 1)
+		return 0;
+	xml = virDomainGetXMLDesc(handle, VIR_DOMAIN_XML_INACTIVE);
+	if (xml && !mrm_domain_parse(xml, &domain) && domain.balloon &&
+	    domain.current < domain.size)
+		current = domain.current;
+	mrm_domain_free(&domain);
+	free(xml);
+	return current;
+}
+
 /* The XML of a running domain tells all at once, and does not ask QEMU. */
 static void look_run(struct work *work)
 {
@@ -185,6 +209,7 @@ static void look_run(struct work *work)
 		call->failed = true;
 		snprintf(call->problem, sizeof(call->problem), "its XML is not understood");
 	}
+	call->current = current_memory(call->handle);
 	call->pid = mrm_libvirt_pid(virDomainGetName(call->handle));
 	free(xml);
 }
@@ -198,6 +223,7 @@ static void take_news(struct guest *guest, const struct call *call)
 		.device = call->xml.balloon,
 		.element = call->xml.element,
 		.settings = call->xml.settings,
+		.current = call->current,
 	};
 
 	if (*call->xml.wrong) {
