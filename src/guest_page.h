@@ -8,7 +8,8 @@
  *   a struct page     a private frame, which is its alone
  *   the same, tag 1   a shared frame
  *
- * Tag 3 and value entries are free: a zipped object, a swap slot.
+ * Tag 3 is free: a zipped object, or a swap slot, with a bit of its own to tell them
+ * apart.  Value entries are not: they look like tags 1 and 3.
  *
  * One rule covers every change: the entry of a guest page that has a frame
  * changes only while that frame's page lock is held, and under xa_lock.
