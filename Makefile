@@ -73,6 +73,9 @@ test-package:			## install, boot and remove the Debian packages on Debian 13 and
 bench-share:			## the same guests under KSM and under us, in one run
 	@scripts/host --budget 1800 -- selftests/bench/bench-share
 
+bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)
+	@scripts/host --mem 4G --smp 1 --budget 3600 -- selftests/bench/bench-policy
+
 figures:			## the paper's figures 2, 6 and 7, measured and drawn (30 minutes)
 	@scripts/figures
 
@@ -90,4 +93,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share figures style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-policy figures style check-host clean help

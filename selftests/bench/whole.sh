@@ -23,6 +23,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mrm=/sys/kernel/mrm
 bench_disk=/run/mrm/disk
 bench_guests=()
+# shellcheck disable=SC2034 # for who sources this
 mib=$((1 << 20))
 
 # progress TEXT... - with the seconds since the start.
@@ -137,6 +138,41 @@ report_next() {
 
 reports_are() {
 	[ "$(grep -c '^cache_work: ' "$guest_logs/$1.log")" -ge "$2" ]
+}
+
+# guest_stats KEY... - of each guest that runs, what libvirt says: "NAME VALUE...".
+guest_stats() {
+	virsh -q domstats --balloon --block | awk -F "[ '=]+" -v keys="$*" '
+	$1 == "Domain:" { name[++guests] = $2; next }
+	{ value[guests, $2] = $3 }
+	END {
+		n = split(keys, key, " ")
+		for (g = 1; g <= guests; g++) {
+			line = name[g]
+			for (k = 1; k <= n; k++)
+				line = line " " ((g, key[k]) in value ? value[g, key[k]] : 0)
+			print line
+		}
+	}'
+}
+
+# policy_state - what a policy over libvirt knows, in KiB: a line with what the guests
+# use of the host, and one for each guest, "NAME SIZE HAS FREE".  What they use is the
+# module's number, so that all policies see the same.
+policy_state() {
+	cat "$mrm"/vm/*/consumed_bytes | awk '{ used += $1 } END { printf "%d\n", used / 1024 }'
+	guest_stats balloon.maximum balloon.current balloon.unused
+}
+
+# policy_set - what guests are to have, from lines "NAME KIB".  All in one virsh: to
+# start one takes longer than what it does.
+policy_set() {
+	local name kib commands=''
+	while read -r name kib; do
+		progress "$name to $((kib / 1024)) MiB"
+		commands+="setmem $name $kib --live;"
+	done
+	[ -z "$commands" ] || virsh -q "$commands"
 }
 
 # median_of FILE... - of numbers, one a line: "median min max".
