@@ -175,9 +175,9 @@ policy_set() {
 	[ -z "$commands" ] || virsh -q "$commands"
 }
 
-# median_of FILE... - of numbers, one a line: "median min max".
+# median_of - of numbers on its input, one a line: "median min max".
 median_of() {
-	sort -n "$@" | awk '{ v[NR] = $1 }
+	sort -n | awk '{ v[NR] = $1 }
 		END { printf "%s %s %s\n", v[int((NR + 1) / 2)], v[1], v[NR] }'
 }
 

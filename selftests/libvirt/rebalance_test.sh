@@ -83,6 +83,7 @@ echo 5 >"$mrm/balance_period"
 # They fill all of their memory, and keep some.
 define a "$mib" --run 'memcheck -t -i 2000 24'
 define b "$mib" --run 'memcheck -t -s 2 -i 2000 24'
+# shellcheck disable=SC2119 # with its defaults
 mrmd_start || bail "mrmd does not start"
 check "two guests start" start a b
 check "which fill their memory" all memcheck_goes_on a b
