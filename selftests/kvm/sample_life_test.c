@@ -430,6 +430,9 @@ static void test_harm(int method)
 	toucher_rest(&good);
 	tap_ok(process_verify(&good), "every byte of the other is right");
 	process_stop(&good);
+	/* The recount wants VMs that stand still, and these are going. */
+	if (!mrm_wait("vms", 0, 0, MRM_LONG))
+		tap_bail("the VMs do not end");
 	mrm_check("after harm");
 }
 
