@@ -32,15 +32,27 @@ static long kilobytes(const char *what)
 	return line ? atol(line + strlen(what)) : -1;
 }
 
-/*
- * MemAvailable, in kB, without what the host keeps for later: caches, and pages that
- * processors keep for themselves.
- */
+/* Free pages that processors keep for themselves, and MemAvailable does not have, in kB. */
+static long kept_kb(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "re");
+	long pages = 0, n;
+	char line[512];
+
+	/* "pages free", "low" and the like are other lines. */
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " count: %ld", &n) == 1)
+			pages += n;
+	if (f)
+		fclose(f);
+	return pages * (PAGE_SIZE / 1024);
+}
+
+/* What is available, in kB, also if it is in a cache. */
 static long available_kb(void)
 {
 	file_write("/proc/sys/vm/drop_caches", "3");
-	file_write("/proc/sys/vm/compact_memory", "1");
-	return kilobytes("MemAvailable:");
+	return kilobytes("MemAvailable:") + kept_kb();
 }
 
 /*
