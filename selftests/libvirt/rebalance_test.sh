@@ -10,6 +10,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mib=160
+limit=
 near=$((2 << 20)) # bytes: as near as a balloon comes to a target that moves a little
 
 test_cleanup() {
@@ -40,12 +41,10 @@ on_its_way() {
 	is "$held" -gt 0 && is "$held" -lt $((target - 2 * near))
 }
 
-# rebalance - memory for seven tenths of what the guests have; until a balloon is on
-# its way.
+# rebalance - memory for seven tenths of what the guests had when all of theirs was full;
+# until a balloon is on its way.
 rebalance() {
-	local have
-	have=$(($(vm_counter a consumed_bytes) + $(vm_counter b consumed_bytes)))
-	echo $((have * 7 / 10)) >"$mrm/limit_bytes"
+	echo "$limit" >"$mrm/limit_bytes"
 	wait_until 30 on_its_way a
 }
 
@@ -88,6 +87,7 @@ mrmd_start || bail "mrmd does not start"
 check "two guests start" start a b
 check "which fill their memory" all memcheck_goes_on a b
 check "and have balloons" wait_until 60 all balloon_is_ok a b
+limit=$((($(vm_counter a consumed_bytes) + $(vm_counter b consumed_bytes)) * 7 / 10))
 
 check "less memory than they have: balloons grow" rebalance
 check "kill -9 of mrmd in the middle" mrmd_kill
