@@ -16,18 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE		4096
+#include "pattern.h"
+
 #define FILE_PAGES	64
 #define MIB_FILES	4
 
 static volatile uint64_t sum;
-
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-	return x ^ x >> 31;
-}
 
 static void work(const uint64_t *file, unsigned long rounds)
 {
@@ -35,7 +29,7 @@ static void work(const uint64_t *file, unsigned long rounds)
 	size_t i;
 
 	while (rounds--)
-		for (i = 0; i < FILE_PAGES * PAGE / sizeof(*file); i++)
+		for (i = 0; i < FILE_PAGES * PAGE_WORDS; i++)
 			s = s * 31 + file[i];
 	sum = s;
 }
@@ -50,9 +44,9 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	static uint64_t file[FILE_PAGES * PAGE / sizeof(uint64_t)] __attribute__((aligned(PAGE)));
+	static uint64_t file[FILE_PAGES * PAGE_WORDS] __attribute__((aligned(PAGE_SIZE)));
 	unsigned long files, rounds, done = 0;
-	uint64_t random = 1;
+	uint64_t seed = 1;
 	double next;
 	int fd;
 
@@ -70,8 +64,7 @@ int main(int argc, char **argv)
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (next = now() + 1;;) {
-		random = mix(random + 1);
-		if (pread(fd, file, sizeof(file), random % files * sizeof(file)) !=
+		if (pread(fd, file, sizeof(file), pattern_random(&seed, files) * sizeof(file)) !=
 		    sizeof(file)) {
 			perror("cache_work: pread");
 			return 1;

@@ -17,17 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE_WORDS	512
+#include "pattern.h"
+
 #define RATE		20	/* requests a second */
 #define TOUCHED		32	/* pages of the working set that each one writes */
 #define REPORT		100	/* requests a report */
-
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-	return x ^ x >> 31;
-}
 
 static uint64_t *map(size_t pages)
 {
@@ -43,18 +37,18 @@ static uint64_t *map(size_t pages)
 
 static void fill(uint64_t *page, uint64_t seed)
 {
-	int i;
+	size_t i;
 
 	for (i = 0; i < PAGE_WORDS; i++)
-		page[i] = mix(seed + i);
+		page[i] = pattern_mix(seed + i);
 }
 
 static void check(const uint64_t *page, uint64_t seed, const char *what, size_t n)
 {
-	int i;
+	size_t i;
 
 	for (i = 0; i < PAGE_WORDS; i += 61) {
-		if (page[i] != mix(seed + i)) {
+		if (page[i] != pattern_mix(seed + i)) {
 			printf("demo_work: WRONG in %s page %zu\n", what, n);
 			exit(1);
 		}
@@ -84,7 +78,7 @@ int main(int argc, char **argv)
 	}
 	table_pages = strtoul(argv[1], NULL, 10) * 256;
 	own_pages = strtoul(argv[2], NULL, 10) * 256;
-	seed = mix(strtoull(argv[3], NULL, 10) + 1);
+	seed = pattern_mix(strtoull(argv[3], NULL, 10) + 1);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	table = map(table_pages);
 	own = map(own_pages);
@@ -92,9 +86,9 @@ int main(int argc, char **argv)
 	if (!version)
 		return 1;
 	for (i = 0; i < table_pages; i++)
-		fill(table + i * PAGE_WORDS, mix(i));
+		fill(table + i * PAGE_WORDS, pattern_mix(i));
 	for (i = 0; i < own_pages; i++)
-		fill(own + i * PAGE_WORDS, seed ^ mix(i));
+		fill(own + i * PAGE_WORDS, seed ^ pattern_mix(i));
 	printf("demo_work: loaded\n");
 
 	timer = timerfd_create(CLOCK_MONOTONIC, 0);
@@ -107,13 +101,13 @@ int main(int argc, char **argv)
 	while (read(timer, &expirations, sizeof(expirations)) == sizeof(expirations)) {
 		begun = now_us();
 		for (i = 0; i < TOUCHED; i++) {
-			size_t t = (random = mix(random + i)) % table_pages;
+			size_t t = (random = pattern_mix(random + i)) % table_pages;
 			size_t o = (random >> 32) % own_pages;
 
-			check(table + t * PAGE_WORDS, mix(t), "table", t);
-			check(own + o * PAGE_WORDS, (seed ^ mix(o)) + version[o], "own", o);
+			check(table + t * PAGE_WORDS, pattern_mix(t), "table", t);
+			check(own + o * PAGE_WORDS, (seed ^ pattern_mix(o)) + version[o], "own", o);
 			version[o]++;
-			fill(own + o * PAGE_WORDS, (seed ^ mix(o)) + version[o]);
+			fill(own + o * PAGE_WORDS, (seed ^ pattern_mix(o)) + version[o]);
 		}
 		spent += now_us() - begun;
 		if (++served % REPORT == 0) {

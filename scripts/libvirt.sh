@@ -179,6 +179,11 @@ guest_pid() {
 	cat "/run/libvirt/qemu/$1.pid"
 }
 
+# guest_actual_kib NAME - what its balloon leaves a guest, as QEMU knows.
+guest_actual_kib() {
+	virsh -q dommemstat "$1" | sed -n 's/^actual //p'
+}
+
 # guest_wait_line NAME SECONDS REGEX - wait until the guest's console shows a line.
 guest_wait_line() {
 	local pid log=$guest_logs/$1.log

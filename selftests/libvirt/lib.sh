@@ -365,5 +365,5 @@ balloon() {
 }
 
 balloon_is() {
-	is "$(virsh -q dommemstat "$1" | sed -n 's/^actual //p')" -eq "$2"
+	is "$(guest_actual_kib "$1")" -eq "$2"
 }

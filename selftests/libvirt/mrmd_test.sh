@@ -38,13 +38,9 @@ mrmd_knows() {
 	equal "$(status ".guests[] | select(.name == \"$1\") | .$2")" "$3"
 }
 
-kernel_has() {
-	equal "$(vm_counter "$1" "$2")" "$3"
-}
-
 # has_setting GUEST FILE VALUE - soon.
 has_setting() {
-	wait_until 20 kernel_has "$@"
+	wait_until 20 vm_text_is "$@"
 }
 
 # settings GUEST ATTRIBUTES [OPTION]... - as virsh's users write them.
@@ -129,15 +125,15 @@ changes() {
 
 left_out() {
 	settings a "salt='x' mni='1GiB'" --live && wait_until 20 mrmd_says mni &&
-		kernel_has a salt two
+		vm_text_is a salt two
 }
 
 sets_both() {
-	mrmctl_sets a salt=three && kernel_has a salt three && in_both a 'salt="three"'
+	mrmctl_sets a salt=three && vm_text_is a salt three && in_both a 'salt="three"'
 }
 
 sets_live() {
-	mrmctl_sets --live a salt=four && kernel_has a salt four && live_only a 'salt="four"'
+	mrmctl_sets --live a salt=four && vm_text_is a salt four && live_only a 'salt="four"'
 }
 
 sets_config() {

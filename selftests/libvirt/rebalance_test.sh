@@ -17,7 +17,7 @@ test_cleanup() {
 }
 
 balloon_is_ok() {
-	equal "$(vm_counter "$1" balloon_state)" ok
+	vm_text_is "$1" balloon_state ok
 }
 
 at_target() {
@@ -59,7 +59,7 @@ lets_go() {
 
 # held GUEST - bytes in its balloon, as the guest has them, mrmd or not.
 held() {
-	echo $(((mib << 20) - ($(virsh -q dommemstat "$1" | sed -n 's/^actual //p') << 10)))
+	echo $(((mib << 20) - ($(guest_actual_kib "$1") << 10)))
 }
 
 # Nobody drives the balloons: they hold what they held.
