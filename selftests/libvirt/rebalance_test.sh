@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Two guests whose balloons are on their way to their targets when mrmd is killed: no
-# byte is lost, and the targets are reached when it is back.
+# Two guests whose balloons are on their way to their targets when mrmd is killed,
+# libvirt restarted, or one of the guests stopped: no byte is lost, the targets are
+# reached afterwards, and mrmd says what happened.
 
 # shellcheck disable=SC2317 # check calls what is defined here
 # shellcheck source=lib.sh
@@ -48,13 +49,15 @@ rebalance() {
 	wait_until 30 on_its_way a
 }
 
-empty() {
-	vm_counter_is a balloon_bytes -eq 0 && vm_counter_is b balloon_bytes -eq 0
-}
-
-lets_go() {
+# squeezed - two new guests, whose balloons are on their way.  New ones each time: what
+# a guest gave back once it does not touch again, so there is nothing to take.
+squeezed() {
 	echo 0 >"$mrm/limit_bytes"
-	wait_until 120 empty && all memcheck_goes_on a b
+	guests_destroy
+	# They fill all of their memory, and keep some.
+	define a "$mib" --run 'memcheck -t -i 2000 24'
+	define b "$mib" --run 'memcheck -t -s 2 -i 2000 24'
+	start a b && all memcheck_goes_on a b && wait_until 60 all balloon_is_ok a b && rebalance
 }
 
 # held GUEST - bytes in its balloon, as the guest has them, mrmd or not.
@@ -69,21 +72,49 @@ kept() {
 	is "$before" -gt 0 && memcheck_goes_on a 1 && is "$(held a)" -ge "$before"
 }
 
+says() {
+	wait_until 30 grep -E "$1" "$mrmd_log" && grep -E "$1" "$mrmd_log" | tail -n 3
+}
+
+restarts_libvirt() {
+	libvirt_stop && libvirt_start
+}
+
+empty() {
+	vm_counter_is a balloon_bytes -eq 0 && vm_counter_is b balloon_bytes -eq 0
+}
+
+lets_go() {
+	echo 0 >"$mrm/limit_bytes"
+	wait_until 120 empty && all memcheck_goes_on a b
+}
+
 test_begin '?'
 echo 5 >"$mrm/balance_period"
-# They fill all of their memory, and keep some.
-define a "$mib" --run 'memcheck -t -i 2000 24'
-define b "$mib" --run 'memcheck -t -s 2 -i 2000 24'
 # shellcheck disable=SC2119 # with its defaults
 mrmd_start || bail "mrmd does not start"
-check "two guests start" start a b
-check "which fill their memory" all memcheck_goes_on a b
-check "and have balloons" wait_until 60 all balloon_is_ok a b
-check "less memory than they have: balloons grow" rebalance
+
+check "less memory than two guests have: their balloons grow" squeezed
 check "kill -9 of mrmd in the middle" mrmd_kill
 check "what the balloons have they keep" kept
 check "mrmd starts again" mrmd_start
 check "and both reach their targets" reaches a b
+check "no byte is lost" all memcheck_goes_on a b
+
+check "two others: their balloons grow" squeezed
+check "libvirt is restarted in the middle" restarts_libvirt
+check "both reach their targets" reaches a b
+check "mrmd says that libvirt was away" says 'the connection to libvirt is lost'
+check "no byte is lost" all memcheck_goes_on a b
+
+check "two others: their balloons grow" squeezed
+check "one guest's vCPUs are stopped in the middle" virsh -q suspend a
+check "the other reaches its target" reaches b
+check "the stopped one is known not to follow" \
+	wait_until 60 vm_text_is a balloon_state unresponsive
+check "which mrmd says" says 'guest a: .*balloon'
+check "it goes on" virsh -q resume a
+check "and reaches its target" reaches a
 check "no byte is lost" all memcheck_goes_on a b
 
 check "memory for all again" lets_go
