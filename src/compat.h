@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -45,6 +46,20 @@ static inline void vma_start_write(struct vm_area_struct *vma)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define KVM_MAX_NR_ADDRESS_SPACES KVM_ADDRESS_SPACE_NUM
 #endif
+
+/*
+ * 6.13, "sched: Add Lazy preemption model": where the kernel is built so, cond_resched() does
+ * nothing, and a thread in the kernel goes on until the next tick, 4 ms, whoever wakes up.
+ * What works in the background gives way to a vCPU at once, as before.
+ */
+static inline void mrm_cond_resched(void)
+{
+	cond_resched();
+#ifdef CONFIG_PREEMPT_LAZY
+	if (test_thread_flag(TIF_NEED_RESCHED_LAZY))
+		schedule();
+#endif
+}
 
 /*
  * 6.16, "mm: rename page->index to page->__folio_index".  The word is ours on

@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
+#include "compat.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_page.h"
@@ -428,7 +429,7 @@ void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n)
 	for (i = 0; i < n; i++)
 		ops[i].err = 0;
 	for (done = 0; done < n; done += share_run(&ops[done], n - done))
-		cond_resched();
+		mrm_cond_resched();
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 
+#include "compat.h"
 #include "sample.h"
 #include "sample_pick.h"
 #include "sample_touch.h"
@@ -128,7 +129,7 @@ static bool visit_picks(struct mrm_vm *vm,
 		for (end = min(i + BATCH, s->n); i < end; i++)
 			fn(&t, &s->picks[i], s->tunables.method);
 		mrm_touch_end(&t);
-		cond_resched();
+		mrm_cond_resched();
 	}
 	return true;
 }
@@ -265,7 +266,7 @@ static void tick_all(const struct mrm_sample_tunables *tunables, u64 elapsed)
 		else
 			forget(vm);
 		mrm_vm_put(vm);
-		cond_resched();
+		mrm_cond_resched();
 	}
 }
 

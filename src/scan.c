@@ -9,6 +9,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "compat.h"
 #include "frame_table.h"
 #include "scan.h"
 #include "scan_rate.h"
@@ -369,7 +370,7 @@ static int scan_thread(void *unused)
 		if (timeout)
 			rest(timeout);
 		else
-			cond_resched();
+			mrm_cond_resched();
 		/* No credit for the time in which there was nothing to do. */
 		if (timeout == MAX_SCHEDULE_TIMEOUT)
 			last = ktime_get_ns();

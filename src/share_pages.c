@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
 
+#include "compat.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_page.h"
@@ -208,7 +209,7 @@ unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned in
 		if (PageHWPoison(frame) || folio_maybe_dma_pinned(page_folio(frame)) ||
 		    !look_up(vm, first + i, frame))
 			put_page(frame);
-		cond_resched();
+		mrm_cond_resched();
 	}
 	share_hints();
 	leave_out_alone();
