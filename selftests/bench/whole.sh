@@ -102,9 +102,10 @@ vm_mib() {
 	(cd "$dir" && cat "$@") | awk '{ printf "%s%.1f", (NR > 1 ? "," : ""), $1 / 1048576 }'
 }
 
-# work_done NAME - pages that cache_work has worked on.
+# work_done NAME - pages that cache_work has worked on.  A line that is just being written
+# has no end yet.
 work_done() {
-	sed -n 's/^cache_work: \([0-9]*\)\r*$/\1/p' "$guest_logs/$1.log" | tail -n 1 | grep . ||
+	sed -n 's/^cache_work: \([0-9]*\)\r$/\1/p' "$guest_logs/$1.log" | tail -n 1 | grep . ||
 		echo 0
 }
 
