@@ -262,7 +262,12 @@ void mrm_shared_put(struct page *frame)
 	mrm_frame_free(frame);
 }
 
-/* Context: the scanner alone, so two never resize the same stripe. */
+/*
+ * Heads and bits change together, under the stripe's lock: of two that resize it at once
+ * one is the last, and either size serves.
+ *
+ * Context: May sleep.
+ */
 static void stripe_resize(struct stripe *s)
 {
 	unsigned int bits = READ_ONCE(s->bits);
@@ -301,7 +306,7 @@ static void stripe_resize(struct stripe *s)
  * mrm_frame_table_make_room() - keep the chains short where a frame is coming
  * @hash: its hash
  *
- * Context: The scanner; may sleep.
+ * Context: May sleep.
  */
 void mrm_frame_table_make_room(u64 hash)
 {

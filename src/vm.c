@@ -266,12 +266,16 @@ static struct mrm_vm *create(struct mm_struct *mm, struct task_struct *task)
 	vm->memcg = get_mem_cgroup_from_mm(mm);
 	vm->pid = task_tgid_nr(task);
 	vm->share = true;
+	vm->reclaim_to = ULONG_MAX;
+	vm->block_above = ULONG_MAX;
 	vm->share_state = "waiting";
 	mutex_init(&vm->lock);
 	mutex_init(&vm->ranges_lock);
 	mutex_init(&vm->sharing.lock);
 	INIT_LIST_HEAD(&vm->ranges);
 	INIT_LIST_HEAD(&vm->kvms);
+	INIT_LIST_HEAD(&vm->zipped);
+	spin_lock_init(&vm->zipped_lock);
 	spin_lock_init(&vm->kvms_lock);
 	INIT_WORK(&vm->gone_work, gone_work);
 	INIT_WORK(&vm->cow_work, cow_work);

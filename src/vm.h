@@ -30,6 +30,7 @@ struct dentry;
 struct kvm;
 struct mem_cgroup;
 struct mrm_named_salt;
+struct mrm_swap;
 
 #define MRM_NAME_MAX	64
 
@@ -168,6 +169,14 @@ struct mrm_balance {
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
+ * @block_above: frames above which it is blocked in the state low, see block.c
+ * @blocked: its vCPUs that are
+ * @reclaim_to: frames that are to be left to it, see reclaim.c; ULONG_MAX: all
+ * @reclaim: how that goes; the reclaimer's alone.  order: what it was told last; looked, freed:
+ *	guest pages looked at of late, and bytes that brought
+ * @zipped: its struct mrm_zipped, oldest first
+ * @zipped_lock: protects @zipped; a leaf
+ * @swap: its swap file, or NULL; set once, under files_lock of swap.c
  * @sharing: cached recount of what sharing saves, see sharing.c
  * @counted: in the number of VMs
  * @by_mm: in the hash by mm
@@ -217,6 +226,17 @@ struct mrm_vm {
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;
+	unsigned long block_above;
+	atomic_t blocked;
+	unsigned long reclaim_to;
+	struct mrm_reclaim {
+		unsigned long order;
+		unsigned int looked;
+		unsigned long freed;
+	} reclaim;
+	struct list_head zipped;
+	spinlock_t zipped_lock;
+	struct mrm_swap *swap;
 	struct mrm_sharing_cache {
 		struct mutex lock;
 		u64 until_ns;
@@ -285,11 +305,15 @@ void mrm_vm_resized(struct mrm_vm *vm);
 int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm);
 void mrm_kvm_destroyed(struct kvm *kvm);
 bool mrm_vm_start_cow(struct mrm_vm *vm);
+const char *mrm_vm_not_to_take(struct mrm_vm *vm);
 const char *mrm_vm_not_to_share(struct mrm_vm *vm);
 bool mrm_vm_runs(struct mrm_vm *vm);
+bool mrm_vm_is_vcpu(struct mrm_vm *vm, struct task_struct *task);
 void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ranges);
 void mrm_ranges_free(struct list_head *ranges);
 struct mrm_range *mrm_vm_copy_ram(struct mrm_vm *vm, size_t *n, unsigned long *pages);
+bool mrm_vm_draw_adopted(struct mrm_vm *vm, u64 random, unsigned int run, unsigned long *first,
+			 unsigned long *pages);
 long mrm_vm_size_pages(struct mrm_vm *vm);
 long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason);
 

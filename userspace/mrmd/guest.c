@@ -19,6 +19,7 @@
 #include "log.h"
 #include "module.h"
 #include "round.h"
+#include "swap.h"
 
 struct guest *guests;
 
@@ -266,6 +267,8 @@ void guests_vms(void)
 		join(guest, &vms);
 		aim(guest);
 	}
+	/* Now that their min and max are known. */
+	swap_vms(&vms);
 	mrm_vms_free(&vms);
 	drive();
 }
