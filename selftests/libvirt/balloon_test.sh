@@ -67,9 +67,9 @@ reports() {
 
 test_begin 15
 echo "$first_touches" >"$trace/trigger"
-define a "$mib" --run 'memcheck -t -s 1 -c 12 -i 1000 40' --append transparent_hugepage=never
+define a "$mib" --run 'memcheck -t -s 1 -c 12 -i 300 40' --append transparent_hugepage=never
 # This one gives free pages back by itself.
-define b "$mib" --run 'memcheck -t -s 2 -c 12 -i 1000 40' \
+define b "$mib" --run 'memcheck -t -s 2 -c 12 -i 300 40' \
 	--append 'page_reporting.page_reporting_order=0' \
 	--devices "<memballoon model='virtio' freePageReporting='on'/>"
 
