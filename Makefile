@@ -76,7 +76,7 @@ bench-share:			## the same guests under KSM and under us, in one run
 bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 3600 -- selftests/bench/bench-policy
 
-figures:			## the paper's figures 2, 6 and 7, measured and drawn (30 minutes)
+figures:			## the paper's figures 2, 6 and 7, measured and drawn (40 minutes)
 	@scripts/figures
 
 style:				## checkpatch, sparse, clang-format, shellcheck
