@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "mrm.h"
+#include "pattern.h"
 #include "setting.h"
 #include "tap.h"
 
@@ -384,6 +385,61 @@ bool mrm_loaded(void)
 	return !access(MRM_SYSFS, F_OK);
 }
 
+/* To both kinds of faults that "selftests/run --faults" has injected. */
+static void inject(const char *file, const char *text)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc" };
+	char path[MRM_TEXT];
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kinds[i], file);
+		file_write(path, text);
+	}
+}
+
+/* What fails is what is allocated below the module's functions, wherever they are now. */
+static void aim_faults(void)
+{
+	unsigned long address, first = ULONG_MAX, last = 0;
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	char line[MRM_TEXT], type, of[MRM_TEXT];
+
+	if (!symbols)
+		tap_bail("no /proc/kallsyms");
+	while (fgets(line, sizeof(line), symbols)) {
+		if (sscanf(line, "%lx %c %*s %255s", &address, &type, of) != 3 ||
+		    (type != 't' && type != 'T') || strcmp(of, "[" MODULE "]"))
+			continue;
+		first = address < first ? address : first;
+		last = address > last ? address : last;
+	}
+	fclose(symbols);
+	snprintf(line, sizeof(line), "0x%lx", first);
+	inject("require-start", line);
+	snprintf(line, sizeof(line), "0x%lx", last + PAGE_SIZE);
+	inject("require-end", line);
+}
+
+/*
+ * No faults while the module is loaded or unloaded: the kernel does not tell who takes a kprobe
+ * away that it could not, for lack of memory, and then calls what is there no more.  What
+ * loading allocates fails in turn in the test "fault".
+ */
+static void pause_faults(void)
+{
+	if (getenv("MRM_FAULTS"))
+		inject("probability", "0");
+}
+
+static void go_on_with_faults(void)
+{
+	if (!getenv("MRM_FAULTS") || !mrm_loaded())
+		return;
+	aim_faults();
+	inject("probability", "100");
+}
+
 /**
  * mrm_load() - load the module
  *
@@ -401,8 +457,10 @@ int mrm_load(void)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	pause_faults();
 	if (syscall(SYS_finit_module, fd, "", 0))
 		err = -errno;
+	go_on_with_faults();
 	close(fd);
 	return err;
 }
@@ -413,7 +471,12 @@ int mrm_load(void)
  */
 int mrm_unload(void)
 {
-	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? -errno : 0;
+	int err;
+
+	pause_faults();
+	err = syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? -errno : 0;
+	go_on_with_faults();
+	return err;
 }
 
 static bool unloaded(void *unused)
