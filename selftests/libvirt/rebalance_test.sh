@@ -40,12 +40,12 @@ on_its_way() {
 	is "$held" -gt 0 && is "$held" -lt $((target - 2 * near))
 }
 
-# rebalance - memory for seven tenths of what the guests have; until a balloon is on its
-# way.
+# rebalance - memory for eight tenths of what the guests have, so that none runs out of
+# memory; until a balloon is on its way.
 rebalance() {
 	local have
 	have=$(($(vm_counter a consumed_bytes) + $(vm_counter b consumed_bytes)))
-	echo $((have * 7 / 10)) >"$mrm/limit_bytes"
+	echo $((have * 8 / 10)) >"$mrm/limit_bytes"
 	wait_until 30 on_its_way a
 }
 
