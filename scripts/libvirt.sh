@@ -37,14 +37,17 @@ libvirt_say() {
 
 # wait_until SECONDS COMMAND... - until COMMAND succeeds; on a debug kernel, longer.
 wait_until() {
-	local end=$((SECONDS + $1 * patience))
+	local end=$((SECONDS + $1 * patience)) tenths=1
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if [ "$SECONDS" -ge "$end" ]; then
 			echo "in vain: $*"
 			return 1
 		fi
-		sleep 0.1
+		sleep "0.$tenths"
+		# What takes long is asked for less often: on an emulated processor each time
+		# costs what it takes a guest to get on.
+		((tenths == 9 || tenths++))
 	done
 }
 
