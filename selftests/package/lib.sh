@@ -62,8 +62,8 @@ module_is_ours() {
 all_files() {
 	find / -xdev \( -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd \
 		-o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/cache/apt \
-		-o -path /var/cache/debconf -o -path /var/cache/ldconfig -o -path /root \
-		-o -path '/var/lib/dkms/mok.*' \) \
+		-o -path /var/cache/debconf -o -path /root \
+		-o -path /var/cache/ldconfig/aux-cache -o -path '/var/lib/dkms/mok.*' \) \
 		-prune -o ! -path /var/lib/dkms -printf '%y %p\n' | sort
 	find /etc -type f ! -name ld.so.cache -print0 | sort -z | xargs -0 sha256sum
 }
