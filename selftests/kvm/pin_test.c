@@ -309,7 +309,7 @@ static void test_direct(void)
 	pthread_t scanner;
 	long n, broken;
 
-	if (access(d.path, F_OK) && system("modprobe brd rd_nr=1 rd_size=65536 2>/dev/null")) {
+	if (access(d.path, F_OK) && system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null")) {
 		tap_skip("no block device in RAM (brd)", "O_DIRECT");
 		return;
 	}

@@ -263,7 +263,7 @@ static void test_others(int method, unsigned int b)
 		work.first = 300;
 		work.count = 64;
 		if (!access("/dev/ram0", F_OK) ||
-		    !system("modprobe brd rd_nr=1 rd_size=65536 2>/dev/null")) {
+		    !system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null")) {
 			tap_equal(process_call(&p, direct_write, &work, sizeof(work)), 0,
 				  "O_DIRECT");
 			seen(&p, 64, "O_DIRECT", method, b);

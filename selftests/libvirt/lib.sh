@@ -50,7 +50,7 @@ test_begin() {
 
 tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting
 	sample_period sample_pages sample_method idle_tax balance_period min_free balloon_max
-	limit_bytes)
+	limit_bytes zip_max)
 
 # What the test changes is put back in the end.
 tunables_save() {
@@ -214,7 +214,8 @@ no_vms() {
 	counter_is vms -eq 0 || return
 	# What is counted of VMs that are, not of what they did.
 	for name in adopted_bytes resident_pages private_pages shared_pages shared_frames \
-	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages; do
+	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages zipped_pages \
+	    zip_bytes swapped_pages; do
 		counter_is "$name" -eq 0 || return
 	done
 	[ -z "$(ls "$mrm/vm")" ]
