@@ -82,7 +82,7 @@ void mrm_entry_count(struct mrm_vm *vm, void *entry, long delta);
 void mrm_entry_replace(struct mrm_vm *vm, unsigned long index, struct page *old, void *new);
 bool mrm_entry_exchange(struct mrm_vm *vm, unsigned long index, void *old, void *new);
 struct page *mrm_entry_begin_return(struct mrm_vm *vm, unsigned long index, void *entry,
-				    gfp_t flags);
+				    gfp_t flags, bool reading);
 void mrm_entry_cancel_return(struct mrm_vm *vm, unsigned long index, struct page *frame,
 			     void *entry);
 int mrm_entry_lock_private(struct mrm_vm *vm, unsigned long index, struct page *frame);

@@ -379,7 +379,8 @@ static void vm_init_once(void *p)
  */
 int mrm_guest_file_init(void)
 {
-	vm_cache = kmem_cache_create("mrm_vm", sizeof(struct mrm_vm), 0,
+	/* Aligned: frames have bits of their own in the address of their VM. */
+	vm_cache = kmem_cache_create("mrm_vm", sizeof(struct mrm_vm), SMP_CACHE_BYTES,
 				     SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, vm_init_once);
 	if (!vm_cache)
 		return -ENOMEM;

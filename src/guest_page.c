@@ -330,7 +330,8 @@ static void discard_new(struct page *frame)
  * @vm: the VM
  * @index: the guest page
  * @entry: what it was seen to have
- * @flags: how hard to try for a frame: 0 in a fault, else MRM_SPARE
+ * @flags: how hard to try for a frame: 0 in a fault, else MRM_SPARE and the like
+ * @reading: it is to be read from swap: see mrm_guest_page_drop_reading()
  *
  * Who wants the guest page waits for the lock, until the frame holds what it should.
  *
@@ -339,13 +340,14 @@ static void discard_new(struct page *frame)
  * has @entry no more, ERR_PTR(-ENOMEM).
  */
 struct page *mrm_entry_begin_return(struct mrm_vm *vm, unsigned long index, void *entry,
-				    gfp_t flags)
+				    gfp_t flags, bool reading)
 {
 	struct page *frame = mrm_frame_alloc(vm, flags);
 
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
 	mrm_frame_own(frame, vm, index);
+	mrm_frame_set_reading(frame, reading);
 	/* The entry's. */
 	get_page(frame);
 	if (mrm_entry_exchange(vm, index, entry, frame))
@@ -489,7 +491,12 @@ static bool drop(struct mrm_vm *vm, unsigned long index)
 	bool shared;
 
 	/* What is zipped or swapped may get a frame meanwhile. */
-	while (!(frame = mrm_guest_page_lock(vm, index, false))) {
+	for (;;) {
+		if (!mrm_guest_page_drop_reading(vm, index))
+			return true;
+		frame = mrm_guest_page_lock(vm, index, false);
+		if (frame)
+			break;
 		if (!mrm_guest_page_drop_zipped(vm, index) ||
 		    !mrm_guest_page_drop_swapped(vm, index))
 			return true;

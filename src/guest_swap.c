@@ -302,6 +302,18 @@ static bool is_lost(int err)
 	return err != -ENOMEM && err != -EAGAIN && err != -EINTR;
 }
 
+/* From here on who drops the guest page waits for the lock.  Return: nobody has dropped it. */
+static bool end_reading(struct mrm_vm *vm, unsigned long index, struct page *frame)
+{
+	bool mine;
+
+	xa_lock(&vm->pages);
+	mine = xa_load(&vm->pages, index) == frame;
+	mrm_frame_set_reading(frame, false);
+	xa_unlock(&vm->pages);
+	return mine;
+}
+
 /* One of them is, or is not, what it was. */
 static void have_read(struct read *r, unsigned int i, int err)
 {
@@ -309,6 +321,14 @@ static void have_read(struct read *r, unsigned int i, int err)
 	struct page *frame = r->frames[i];
 	bool lost;
 
+	if (!end_reading(r->vm, index, frame)) {
+		mrm_swap_free(r->vm, slot);
+		mrm_frame_unlock(frame);
+		mrm_hint_remove(frame);
+		mrm_frame_free(frame);
+		put_page(frame);
+		return;
+	}
 	if (!err) {
 		mrm_swap_free(r->vm, slot);
 		mrm_count(r->vm, MRM_SWAP_INS, 1);
@@ -369,7 +389,8 @@ static void submit_read(struct read *r)
 /* A new frame in place of a slot, locked.  Return: 0, -ENOMEM, or -EAGAIN if it changed. */
 static int begin_read(struct read *r, struct mrm_vm *vm, void *entry, gfp_t flags)
 {
-	struct page *frame = mrm_entry_begin_return(vm, r->index + r->n, entry, flags);
+	struct page *frame = mrm_entry_begin_return(vm, r->index + r->n, entry, flags,
+						    true);
 
 	if (IS_ERR(frame))
 		return PTR_ERR(frame);
@@ -453,6 +474,41 @@ int mrm_guest_page_drop_swapped(struct mrm_vm *vm, unsigned long index)
 }
 
 /**
+ * mrm_guest_page_drop_reading() - being read -> nothing
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Who gives a guest page up does not wait for a disk: whoever reads it finds it gone, and
+ * frees slot and frame.
+ *
+ * Context: Takes xa_lock, which is the owner of this change instead of the page lock: the
+ * reader, who has that, asks under it whether the guest page is still there.
+ * Return: 0; -ENOENT if the guest page is not being read.
+ */
+int mrm_guest_page_drop_reading(struct mrm_vm *vm, unsigned long index)
+{
+	XA_STATE(xas, &vm->pages, index);
+	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, index));
+	void *entry;
+	int err = -ENOENT;
+
+	/* Most are not. */
+	if (!frame || !mrm_frame_is_reading(frame))
+		return err;
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	frame = mrm_entry_frame(entry);
+	if (frame && mrm_frame_is_reading(frame)) {
+		/* Before it stands in the open that it is the reader's alone. */
+		mrm_entry_count(vm, entry, -1);
+		xas_store(&xas, NULL);
+		err = 0;
+	}
+	xas_unlock(&xas);
+	return err;
+}
+
+/**
  * mrm_guest_swap_vm() - make a new VM ready for swap
  * @vm: the VM
  */
@@ -481,8 +537,10 @@ void mrm_guest_swap_vm(struct mrm_vm *vm)
 int mrm_guest_swap_init(void)
 {
 	/* Nothing is written while processes are frozen for a suspend. */
-	write_wq = alloc_workqueue("mrm_swap_out", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_FREEZABLE, 0);
-	read_wq = alloc_workqueue("mrm_swap_in", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	write_wq = alloc_workqueue("mrm_swap_out", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_FREEZABLE,
+				   WQ_MAX_ACTIVE);
+	read_wq = alloc_workqueue("mrm_swap_in", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI,
+				  WQ_MAX_ACTIVE);
 	if (write_wq && read_wq)
 		return 0;
 	if (write_wq)

@@ -12,7 +12,8 @@
  *
  * To read, a new frame takes the place of the slot, locked until a work has filled it;
  * whoever wants the guest page waits for that lock.  If it cannot be filled the slot takes
- * its place again, marked as failed: that is what the next access gets, once.
+ * its place again, marked as failed: that is what the next access gets, once.  Who drops the
+ * guest page meanwhile does not wait: the frame is marked as being read, and is the reader's.
  */
 #ifndef MRM_GUEST_SWAP_H
 #define MRM_GUEST_SWAP_H
@@ -30,6 +31,7 @@ unsigned int mrm_guest_write_room(const struct mrm_write *w);
 unsigned int mrm_guest_write_submit(struct mrm_write *w);
 int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index);
 int mrm_guest_page_drop_swapped(struct mrm_vm *vm, unsigned long index);
+int mrm_guest_page_drop_reading(struct mrm_vm *vm, unsigned long index);
 
 bool mrm_guest_swap_busy(struct mrm_vm *vm);
 int mrm_guest_swap_throttle(struct mrm_vm *vm);

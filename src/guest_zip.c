@@ -54,7 +54,7 @@ unsigned int mrm_guest_page_zip(struct mrm_vm *vm, unsigned long index, struct p
  * mrm_guest_page_unzip() - zipped -> private
  * @vm: the VM
  * @index: the guest page
- * @flags: how hard to try for a frame: 0 in a fault, else MRM_SPARE
+ * @flags: how hard to try for a frame: 0 in a fault, else MRM_SPARE and the like
  *
  * Context: May sleep.
  * Return: the frame, locked and with a reference; NULL if the guest page is not zipped;
@@ -69,7 +69,7 @@ struct page *mrm_guest_page_unzip(struct mrm_vm *vm, unsigned long index, gfp_t 
 
 	if (!zipped)
 		return NULL;
-	frame = mrm_entry_begin_return(vm, index, entry, flags);
+	frame = mrm_entry_begin_return(vm, index, entry, flags, false);
 	if (IS_ERR(frame))
 		return frame;
 	if (mrm_unzip(zipped, frame)) {
@@ -96,7 +96,8 @@ static bool zip_out(struct mrm_vm *vm, struct mrm_write *w)
 	if (!mrm_zip_oldest(vm, &index))
 		return false;
 	bytes = mrm_guest_page_zipped_bytes(vm, index);
-	frame = mrm_guest_page_unzip(vm, index, MRM_SPARE);
+	/* It is freed only when it is written: not from the kernel's reserves, which that needs. */
+	frame = mrm_guest_page_unzip(vm, index, MRM_SPARE | __GFP_NOMEMALLOC);
 	/* Wanted just now, or damaged, and then the next one's turn has come. */
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame) != -ENOMEM;

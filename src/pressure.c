@@ -75,12 +75,16 @@ static bool has_helped(void)
 
 static int oom(struct notifier_block *nb, unsigned long unused, void *freed)
 {
+	bool ask = mrm_nr_vms() && is_short();
 	unsigned long pages = 0;
 
-	if (mrm_nr_vms() && is_short())
+	if (ask)
 		pages = mrm_reclaim_emergency(OOM_WAIT) >> PAGE_SHIFT;
 	if (!has_helped())
 		pages = 0;
+	/* While we waited who had it all may have ended: nobody else has to. */
+	if (ask && !is_short())
+		pages = max(pages, 1UL);
 	*(unsigned long *)freed += pages;
 	trace_mrm_oom(pages);
 	return NOTIFY_OK;

@@ -234,13 +234,21 @@ static void take_at_once(struct mrm_vm *vm, unsigned long to, long *left)
 {
 	unsigned long frames = frames_left(vm), freed;
 	struct mrm_reclaim r = {};
+	unsigned int looked;
 
 	to = max(frames - frames / EMERGENCY_PART, to);
 	if (mrm_vm_not_to_take(vm))
 		return;
 	while (*left > 0 && frames_left(vm) > to && worth_it(&r)) {
+		/* What cannot be written now is not unmapped for nothing; a suspend waits for us. */
+		if (mrm_guest_swap_busy(vm) || freezing(current))
+			return;
 		freed = 0;
-		r.looked += reclaim_run(vm, &freed);
+		looked = reclaim_run(vm, &freed);
+		/* All it has may be shared or zipped. */
+		if (!looked)
+			return;
+		r.looked += looked;
 		r.freed += freed;
 		*left -= freed;
 		mrm_cond_resched();
@@ -339,7 +347,8 @@ static int reclaim_thread(void *unused)
 			wait_event_freezable(wake, READ_ONCE(kicked) || kthread_should_stop());
 		else
 			try_to_freeze();
-		WRITE_ONCE(kicked, false);
+		/* Before it is looked what there is to do: who comes later kicks again. */
+		smp_store_mb(kicked, false);
 		more = take_turns();
 		mrm_zip_compact();
 	}

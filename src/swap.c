@@ -407,7 +407,13 @@ static int transfer(struct mrm_swap *s, unsigned int direction, unsigned long sl
 /* Does an error say that a slot is bad, not the disk, or that there was no memory? */
 static bool is_of_slot(int err)
 {
-	return err == -EIO || err == -ENODATA || err == -EILSEQ;
+	return err == -EIO || err == -ENODATA;
+}
+
+/* Or that what was written changed meanwhile, as a guest may, on a disk that would know? */
+static bool is_of_page(int err)
+{
+	return err == -EILSEQ;
 }
 
 /*
@@ -424,7 +430,7 @@ static unsigned long write_singly(struct mrm_vm *vm, unsigned long slot, struct 
 	for (i = 0; i < n; i++) {
 		int e = *err;
 
-		if (n > 1 && is_of_slot(e))
+		if (n > 1 && (is_of_slot(e) || is_of_page(e)))
 			e = transfer(s, ITER_SOURCE, slot + i, &pages[i], 1);
 		if (!e) {
 			good |= BIT(i);
@@ -467,7 +473,7 @@ unsigned long mrm_swap_write(struct mrm_vm *vm, unsigned long slot, struct page 
 	good = err ? write_singly(vm, slot, pages, n, &err) : GENMASK(n - 1, 0);
 	if (good && READ_ONCE(s->pause))
 		WRITE_ONCE(s->pause, 0);
-	else if (!good && !paused)
+	else if (!good && !paused && !is_of_page(err))
 		begin_pause(vm, s, err);
 	return good;
 }
