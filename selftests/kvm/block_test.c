@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
@@ -23,7 +24,6 @@
 #define HALF	(PAGES / 2)
 #define SMALL	(8 * MiB / PAGE_SIZE)
 #define LIMIT	(80 * MiB)
-#define DISK	"/dev/ram0"
 
 static struct vm_process large, small;
 
@@ -130,19 +130,12 @@ static void test_signals(void)
 /* There is swap: it waits no longer than it takes to write. */
 static void test_taken(void)
 {
-	int fd = open(DISK, O_RDWR | O_DIRECT);
-	char text[16];
-
-	if (fd < 0 && !system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null"))
-		fd = open(DISK, O_RDWR | O_DIRECT);
-	if (fd < 0) {
+	if (!disk_ram()) {
 		tap_skip("with swap", "no RAM disk");
 		return;
 	}
 	start(&large, PAGES, 1);
-	snprintf(text, sizeof(text), "%d", fd);
-	tap_equal(mrm_vm_set(large.pid, "swap_file", text), 0, "a VM has a swap file");
-	close(fd);
+	tap_equal(disk_hand_over(DISK_RAM, large.pid), 0, "a VM has a swap file");
 	tap_equal(mrm_set_number("limit_bytes", LIMIT), 0, "there is less than it will take");
 	tap_equal(process_guest(&large, GUEST_FILL, 0, PAGES), 0, "it takes all it wants");
 	tap_between(mrm_vm_get(large.pid, "swapped_pages"), PAGES - LIMIT / PAGE_SIZE - 64, PAGES,

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../fuzz/fuzz.h"
+#include "disk.h"
 #include "mrm.h"
 #include "setting.h"
 #include "tap.h"
@@ -225,16 +226,10 @@ static void bury_all(void)
 /* Swap, if there are such disks and the last VM has let go of it. */
 static void give_swap(unsigned int i)
 {
-	char text[32];
-	int fd;
+	char path[DISK_PATH];
 
-	snprintf(text, sizeof(text), FUZZ_SWAP, i + 1);
-	fd = open(text, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	snprintf(text, sizeof(text), "%d", fd);
-	with_swap += !mrm_vm_set(vms[i].pid, "swap_file", text);
-	close(fd);
+	snprintf(path, sizeof(path), FUZZ_SWAP, i + 1);
+	with_swap += !disk_hand_over(path, vms[i].pid);
 }
 
 static void start_vm(unsigned int i)
@@ -555,7 +550,7 @@ int main(int argc, char **argv)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (models == MAP_FAILED)
 		tap_bail("no memory");
-	if (access(FUZZ_DISK, F_OK) && system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null"))
+	if (!disk_ram())
 		tap_note("no block device in RAM (brd): no direct I/O");
 	discarded = mrm_get("discarded_pages");
 	broken = mrm_get("broken_pages");

@@ -7,8 +7,10 @@
  * A RAM disk under device mapper, whose table says what becomes of reads and writes.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,34 +18,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
 
-#define RAM_DISK	"/dev/ram0"
 #define NAME		"mrm-swap"
 #define DISK		"/dev/mapper/" NAME
-#define DISK_SECTORS	(64 * MiB / 512)
+#define DISK_SECTORS	(DISK_RAM_BYTES / 512)
 #define PAGES		1024
+#define SLOW_MS		4000
 
 static struct vm_process vm;
-
-static bool set_up(const char *what, const char *table)
-{
-	char command[512];
-
-	/* There may be no udev that would make the file of it. */
-	snprintf(command, sizeof(command),
-		 "DM_DISABLE_UDEV=1 dmsetup %s " NAME "%s%s%s >/dev/null 2>&1", what,
-		 table ? " --table '" : "", table ? table : "", table ? "'" : "");
-	return !system(command);
-}
 
 static const char *good_table(void)
 {
 	static char table[128];
 
-	snprintf(table, sizeof(table), "0 %lu linear " RAM_DISK " 0", DISK_SECTORS);
+	snprintf(table, sizeof(table), "0 %lu linear " DISK_RAM " 0", DISK_SECTORS);
 	return table;
 }
 
@@ -58,23 +50,19 @@ static const char *bad_table(void)
 /* What is under way ends with the old table. */
 static void set_table(const char *table)
 {
-	if (!set_up("suspend", NULL) || !set_up("load", table) || !set_up("resume", NULL))
+	if (!disk_change(NAME, table))
 		tap_bail("dmsetup: no table %s", table);
 }
 
 static void start(uint32_t first)
 {
 	const struct vm_config config = { .pages = PAGES };
-	int fd = open(DISK, O_RDWR | O_DIRECT);
-	char text[16];
 	size_t i;
 
 	process_start(&vm, &config);
 	mrm_vm_set(vm.pid, "share", "0");
-	snprintf(text, sizeof(text), "%d", fd);
-	if (fd < 0 || mrm_vm_set(vm.pid, "swap_file", text))
+	if (disk_hand_over(DISK, vm.pid))
 		tap_bail("no swap file");
-	close(fd);
 	for (i = 0; i < PAGES; i++)
 		vm.states[i] = first + i;
 	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
@@ -171,7 +159,7 @@ static void test_corruption(void)
 
 	start(2 << 20);
 	swap_all("before it is overwritten");
-	fd = open(RAM_DISK, O_RDWR | O_DIRECT);
+	fd = open(DISK_RAM, O_RDWR | O_DIRECT);
 	memset(junk, 0x5a, sizeof(junk));
 	tap_equal(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk), "16 slots are overwritten");
 	close(fd);
@@ -182,22 +170,94 @@ static void test_corruption(void)
 	process_kill(&vm);
 }
 
+static const char *slow_table(void)
+{
+	static char table[128];
+
+	snprintf(table, sizeof(table), "0 %lu delay " DISK_RAM " 0 %d", DISK_SECTORS, SLOW_MS);
+	return table;
+}
+
+static void *touch_first(void *arg)
+{
+	struct vm *v = arg;
+
+	(void)*(volatile uint8_t *)v->view.ram;
+	return NULL;
+}
+
+/* A thread of this process is where no signal but a deadly one reaches it. */
+static bool one_waits(void *unused)
+{
+	char path[64], text[1024];
+	struct dirent *thread;
+	bool waits = false;
+	DIR *dir = opendir("/proc/self/task");
+
+	(void)unused;
+	while (dir && (thread = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", thread->d_name);
+		if (file_read(path, text, sizeof(text)) > 0 && strstr(text, "State:\tD"))
+			waits = true;
+	}
+	if (dir)
+		closedir(dir);
+	return waits;
+}
+
+/* In the VM's process.  Returns how many ms it took to discard what is being read. */
+static long discard_meanwhile(struct vm *v, void *unused)
+{
+	pthread_t reader;
+	long begun, took;
+
+	(void)unused;
+	if (pthread_create(&reader, NULL, touch_first, v))
+		return -1;
+	if (!wait_until(one_waits, NULL, MRM_LONG))
+		return -2;
+	begun = now_ms();
+	if (vm_discard(v, 0, PAGES))
+		return -3;
+	took = now_ms() - begun;
+	pthread_join(reader, NULL);
+	return took;
+}
+
+/* Who gives a page up does not wait for the disk. */
+static void test_discard(void)
+{
+	start(3 << 20);
+	swap_all("before reads are slow");
+	set_table(slow_table());
+	tap_between(process_call(&vm, discard_meanwhile, NULL, 0), 0, SLOW_MS / 2,
+		    "what is being read is discarded at once (ms)");
+	set_table(good_table());
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "nothing is in swap");
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages") + mrm_vm_get(vm.pid, "swap_bad_pages"),
+		  DISK_RAM_BYTES / PAGE_SIZE, "and no slot is lost");
+	tap_ok(process_verify(&vm), "all is zero");
+	mrm_check("after a discard of what was being read");
+	process_stop(&vm);
+}
+
 int main(void)
 {
 	mrm_begin();
 	mrm_set("zip_max", "0");
-	if (access(RAM_DISK, F_OK) && system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null")) {
+	if (!disk_ram()) {
 		tap_skip("swap", "no RAM disk");
 		return tap_done();
 	}
-	if (system("modprobe dm_mod 2>/dev/null") || !set_up("create", good_table())) {
+	if (!disk_mapper() || !disk_create(NAME, good_table())) {
 		tap_skip("swap", "no device mapper");
 		return tap_done();
 	}
 	test_write_errors();
 	test_read_errors();
 	test_corruption();
+	test_discard();
 	mrm_nothing_left("after them");
-	tap_ok(set_up("remove", NULL), "nobody has the disk open");
+	tap_ok(disk_remove(NAME), "nobody has the disk open");
 	return tap_done();
 }

@@ -13,12 +13,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
 
-#define DISK		"/dev/ram0"
-#define DISK_PAGES	(64 * MiB / PAGE_SIZE)
+#define DISK_PAGES	(DISK_RAM_BYTES / PAGE_SIZE)
 
 /* RAM, by what it holds when the test begins. */
 #define PART		1024
@@ -45,10 +45,10 @@ static void deal(uint32_t id)
 
 static int open_disk(int flags)
 {
-	int fd = open(DISK, O_RDWR | flags);
+	int fd = open(DISK_RAM, O_RDWR | flags);
 
 	if (fd < 0)
-		tap_bail("no " DISK);
+		tap_bail("no " DISK_RAM);
 	return fd;
 }
 
@@ -63,12 +63,10 @@ static int hand_over(pid_t pid, int fd)
 static void start(size_t pages)
 {
 	const struct vm_config config = { .pages = pages };
-	int fd = open_disk(O_DIRECT);
 
 	process_start(&vm, &config);
 	tap_equal(mrm_vm_set(vm.pid, "share", "0"), 0, "sharing is switched off");
-	tap_equal(hand_over(vm.pid, fd), 0, "the VM gets a swap file");
-	close(fd);
+	tap_equal(disk_hand_over(DISK_RAM, vm.pid), 0, "the VM gets a swap file");
 	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), DISK_PAGES, "all of it is free");
 }
 
@@ -105,7 +103,7 @@ static void test_files(void)
 	char text[MRM_TEXT];
 	int fd;
 
-	tap_ok(!strcmp(mrm_vm_text(vm.pid, "swap_file", text), DISK), "swap_file is its path");
+	tap_ok(!strcmp(mrm_vm_text(vm.pid, "swap_file", text), DISK_RAM), "swap_file is its path");
 	process_start(&other, &config);
 	tap_ok(!strcmp(mrm_vm_text(other.pid, "swap_file", text), ""), "another VM has none");
 	tap_equal(mrm_vm_get(other.pid, "swap_free_pages"), 0, "nor a free slot");
@@ -266,7 +264,7 @@ static void test_full(void)
 int main(void)
 {
 	mrm_begin();
-	if (access(DISK, F_OK) && system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null")) {
+	if (!disk_ram()) {
 		tap_skip("swap", "no RAM disk");
 		return tap_done();
 	}

@@ -162,7 +162,12 @@ static void test_discard(void)
 
 static void test_shared(void)
 {
+	char text[MRM_TEXT];
+
 	tap_equal(mrm_vm_set(vm.pid, "share", "1"), 0, "sharing is switched on");
+	/* What is taken before the VM's process has made ready is zipped. */
+	tap_ok(mrm_full_pass(), "it is scanned once");
+	tap_text(mrm_vm_text(vm.pid, "share_state", text), "on", "and may share");
 	deal(5 << 20);
 	reclaim_all("sharing");
 	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 2 * PART, "pairs and zero pages are shared");
