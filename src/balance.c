@@ -264,7 +264,9 @@ static bool set_take(const struct client *c, const struct mrm_balloon *b, unsign
 	u64 pages = mrm_policy_take(&t);
 
 	/* Where its target is, less what is not in frames of ours. */
-	mrm_block_above(c->vm, less_pages(b->target, c->m.consumed - c->m.frames));
+	mrm_block_above(c->vm, less_pages(b->target, c->m.consumed - c->m.frames),
+			READ_ONCE(c->vm->balance.balloon_state) >= MRM_BALLOON_BOOTING &&
+			b->held < mrm_policy_balloon_limit(b));
 	mrm_reclaim_to(c->vm, pages ? less_pages(c->m.frames, pages) : ULONG_MAX);
 	return pages;
 }

@@ -29,6 +29,9 @@ struct block {
 #define WAITS		10
 #define WAIT		HZ
 
+/* If nothing can be taken, but it may give by its balloon: who stands still gives nothing. */
+#define WAIT_TO_GIVE	(HZ / 50)
+
 static bool state_is_low;
 static void (*wait_fn)(void);
 static DECLARE_WAIT_QUEUE_HEAD(wake);
@@ -68,12 +71,14 @@ void mrm_block_on_wait(void (*fn)(void))
  * mrm_block_above() - say above what a VM is blocked while the state is low
  * @vm: the VM
  * @frames: pages, as mrm_vm_frames() counts them; mrm_block_wake() is to follow
+ * @gives: it has a balloon that may give more
  *
  * Context: Any.
  */
-void mrm_block_above(struct mrm_vm *vm, unsigned long frames)
+void mrm_block_above(struct mrm_vm *vm, unsigned long frames, bool gives)
 {
 	WRITE_ONCE(vm->block_above, frames);
+	WRITE_ONCE(vm->block_gives, gives);
 }
 
 /**
@@ -93,6 +98,12 @@ static bool is_blocked(struct mrm_vm *vm)
 	return READ_ONCE(state_is_low) && mrm_vm_frames(vm) > READ_ONCE(vm->block_above);
 }
 
+/* Is its own balloon all that can help? */
+static bool must_give(struct mrm_vm *vm)
+{
+	return READ_ONCE(vm->reclaim.vain) && READ_ONCE(vm->block_gives);
+}
+
 /* Context: no lock of the process is held but the vCPU's mutex. */
 static void block(struct mrm_vm *vm)
 {
@@ -107,9 +118,12 @@ static void block(struct mrm_vm *vm)
 	do {
 		if (fn)
 			fn();
-		left = wait_event_interruptible_timeout(wake, !is_blocked(vm), WAIT);
+		left = wait_event_interruptible_timeout(wake, !is_blocked(vm) || must_give(vm),
+							WAIT);
 	} while (!left && ++waits < WAITS && !READ_ONCE(vm->reclaim.vain) &&
 		 !mrm_guest_swap_busy(vm));
+	if (left > 0 && must_give(vm))
+		wait_event_interruptible_timeout(wake, !is_blocked(vm), WAIT_TO_GIVE);
 	trace_mrm_block(vm->pid, false);
 	atomic_dec(&vm->blocked);
 }

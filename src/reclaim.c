@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/err.h>
 #include <linux/freezer.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/random.h>
@@ -24,6 +25,7 @@
 #define TURN		32	/* runs, before it is another VM's turn */
 #define WINDOW		4096	/* guest pages, over which it is seen whether it is worth it */
 #define WORTH_IT	32	/* of so many bytes looked at, one must have been freed */
+#define VAIN		HZ	/* jiffies, after which it is seen whether it still is in vain */
 #define EMERGENCY_BYTES	(16UL << 20)	/* that are taken in one */
 #define EMERGENCY_PART	32	/* of its frames, that a VM gives in one at the most */
 
@@ -294,7 +296,7 @@ static void relieve(int pending)
 /* A VM's turn, if it was told to give.  Return: it is to have another at once. */
 static bool obey(struct mrm_vm *vm)
 {
-	unsigned long order = READ_ONCE(vm->reclaim_to);
+	unsigned long told = READ_ONCE(vm->reclaim_to), order = told;
 	enum turn turn;
 
 	/* One that waits for memory has taken some since it was at its target. */
@@ -302,8 +304,13 @@ static bool obey(struct mrm_vm *vm)
 		order = min(order, READ_ONCE(vm->block_above));
 	if (order == ULONG_MAX)
 		return false;
+	/* One that waits asks again and again. */
+	if (told == ULONG_MAX && vm->reclaim.vain && time_before(jiffies, vm->reclaim.retry))
+		return false;
 	turn = take_turn(vm, order);
 	WRITE_ONCE(vm->reclaim.vain, turn == IN_VAIN);
+	if (turn == IN_VAIN)
+		vm->reclaim.retry = jiffies + VAIN;
 	if (turn == THROTTLED) {
 		WRITE_ONCE(throttled, true);
 		/* Pairs with written(): one of the two sees the other. */
@@ -312,7 +319,7 @@ static bool obey(struct mrm_vm *vm)
 	}
 	/* Unless it was told something else meanwhile. */
 	if (turn == DONE || turn == IN_VAIN)
-		cmpxchg(&vm->reclaim_to, order, ULONG_MAX);
+		cmpxchg(&vm->reclaim_to, told, ULONG_MAX);
 	return turn == MORE;
 }
 

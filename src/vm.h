@@ -194,11 +194,12 @@ struct mrm_ahead {
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
  * @block_above: frames above which it is blocked in the state low, see block.c
+ * @block_gives: it has a balloon that may give more
  * @blocked: its vCPUs that are
  * @reclaim_to: frames that are to be left to it, see reclaim.c; ULONG_MAX: all
  * @reclaim: how that goes; the reclaimer's alone, but for vain.  order: what it was told last;
  *	looked, freed: guest pages looked at of late, and bytes that brought; vain: it was
- *	given up
+ *	given up; retry: jiffies, before which one that waits for memory is not tried again
  * @zipped: its struct mrm_zipped, oldest first
  * @zipped_lock: protects @zipped; a leaf
  * @swap: its swap file, or NULL; set once, under files_lock of swap.c
@@ -261,6 +262,7 @@ struct mrm_vm {
 	struct mrm_sample sample;
 	struct mrm_balance balance;
 	unsigned long block_above;
+	bool block_gives;
 	atomic_t blocked;
 	unsigned long reclaim_to;
 	struct mrm_reclaim {
@@ -268,6 +270,7 @@ struct mrm_vm {
 		unsigned int looked;
 		unsigned long freed;
 		bool vain;
+		unsigned long retry;
 	} reclaim;
 	struct list_head zipped;
 	spinlock_t zipped_lock;
