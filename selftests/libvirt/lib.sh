@@ -323,6 +323,38 @@ scan_rounds() {
 	echo 0 >"$mrm/share_cpu_max"
 }
 
+# Where libvirt looks for hooks, and what ours calls.
+hook=/etc/libvirt/hooks/qemu.d/mrm
+mrmctl=$MRM_BUILD/userspace/build/mrmctl
+
+# hook_install - libvirt looks for hooks when it starts, so it is started anew.
+hook_install() {
+	libvirt_stop
+	ln -sf "$mrmctl" /usr/bin/mrmctl
+	install -D -m 755 userspace/mrmd/libvirt-hook "$hook"
+	libvirt_start
+}
+
+hook_remove() {
+	rm -f "$hook" /usr/bin/mrmctl
+}
+
+# start_refused GUEST TEXT - by a sentence that virsh shows, and only then.
+start_refused() {
+	local said
+	said=$(virsh -q start "$1" 2>&1) && return 1
+	echo "$said"
+	[[ $said == *"$2"* ]] && equal "$(virsh -q domstate "$1")" "shut off"
+}
+
+# disk_mount MIB DIR - a file system of that size, in memory, but with direct I/O.
+disk_mount() {
+	local image=/run/mrm/image
+	modprobe -a -q loop ext4
+	mkdir -p "$2" && truncate -s "$1M" "$image" && mkfs.ext4 -q -F "$image" &&
+		mount -o loop "$image" "$2" && chmod 700 "$2"
+}
+
 memcheck_passes() {
 	grep -c -s -E '^(memcheck|transfer): pass .* ok' "$guest_logs/$1.log"
 }
