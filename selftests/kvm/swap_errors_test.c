@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -27,6 +29,8 @@
 #define DISK		"/dev/mapper/" NAME
 #define DISK_SECTORS	(DISK_RAM_BYTES / 512)
 #define PAGES		1024
+#define MOUNT		"/tmp/mrm-swap"
+#define SWAP_FILE	MOUNT "/file"
 #define SLOW_MS		4000
 
 static struct vm_process vm;
@@ -54,19 +58,24 @@ static void set_table(const char *table)
 		tap_bail("dmsetup: no table %s", table);
 }
 
-static void start(uint32_t first)
+static void start_on(const char *path, uint32_t first)
 {
 	const struct vm_config config = { .pages = PAGES };
 	size_t i;
 
 	process_start(&vm, &config);
 	mrm_vm_set(vm.pid, "share", "0");
-	if (disk_hand_over(DISK, vm.pid))
-		tap_bail("no swap file");
+	if (disk_hand_over(path, vm.pid))
+		tap_bail("%s cannot be a swap file", path);
 	for (i = 0; i < PAGES; i++)
 		vm.states[i] = first + i;
 	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
 		tap_bail("cannot fill");
+}
+
+static void start(uint32_t first)
+{
+	start_on(DISK, first);
 }
 
 static bool took_all(void *unused)
@@ -170,6 +179,27 @@ static void test_corruption(void)
 	process_kill(&vm);
 }
 
+/* Root takes the file away under the VM: errors, and no wrong data, also when it is back. */
+static void test_truncated(void)
+{
+	if (system("modprobe -q ext4; mkfs.ext4 -q -F " DISK) || mkdir(MOUNT, 0700) ||
+	    mount(DISK, MOUNT, "ext4", 0, NULL))
+		tap_bail("no file system on " DISK);
+	if (system("truncate -s 16M " SWAP_FILE))
+		tap_bail("no file");
+	start_on(SWAP_FILE, 4 << 20);
+	swap_all("before the file is truncated");
+	tap_equal(truncate(SWAP_FILE, 0), 0, "the file is truncated");
+	tap_equal(lost(PAGES), PAGES, "all that was in it are errors");
+	tap_equal(truncate(SWAP_FILE, 16 * MiB), 0, "the file is as long as before");
+	lost(PAGES);
+	tap_equal(lost(PAGES), PAGES, "and its zeroes are errors, too");
+	mrm_check("after the file was truncated");
+	process_kill(&vm);
+	mrm_nothing_left("after it was killed");
+	tap_ok(!umount(MOUNT) && !rmdir(MOUNT), "the file is nobody's");
+}
+
 static const char *slow_table(void)
 {
 	static char table[128];
@@ -257,6 +287,7 @@ int main(void)
 	test_read_errors();
 	test_corruption();
 	test_discard();
+	test_truncated();
 	mrm_nothing_left("after them");
 	tap_ok(disk_remove(NAME), "nobody has the disk open");
 	return tap_done();
