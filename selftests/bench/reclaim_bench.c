@@ -27,16 +27,17 @@
 #define CGROUP		"/sys/fs/cgroup/mrm-bench"
 #define ZSWAP		"/sys/module/zswap/parameters/"
 #define ZRAM		"/sys/block/zram0/"
+#define PAGE_CLUSTER	"/proc/sys/vm/page-cluster"
 #define SCRATCH		"/dev/disk/by-id/virtio-scratch"
 #define MAX_REPEATS	20
 #define ENOUGH		95	/* per cent of the guest: then all was taken */
 #define TAKE_MS		120000
 #define SETTLE_MS	20	/* of which nothing is taken in, then it is all done */
 
-enum system { MRM_ZIP, ZRAM_SWAP, ZSWAP_SWAP, MRM_SWAP, KERNEL_SWAP, SYSTEMS };
+enum system { MRM_ZIP, ZRAM_SWAP, ZSWAP_SWAP, MRM_SWAP, KERNEL_SWAP, KERNEL_SINGLE, SYSTEMS };
 
 static const char *const system_name[SYSTEMS] = {
-	"kvm-mrm zip", "zram", "zswap", "kvm-mrm swap", "kernel's swap",
+	"kvm-mrm zip", "zram", "zswap", "kvm-mrm swap", "kernel's swap", "no read-ahead",
 };
 
 /**
@@ -103,7 +104,7 @@ static bool is_ours(enum system s)
 /* What a guest holds can be compressed where that is what is compared. */
 static bool is_zipped(enum system s)
 {
-	return s != MRM_SWAP && s != KERNEL_SWAP;
+	return s < MRM_SWAP;
 }
 
 /* Seconds for which all processors were idle, together. */
@@ -117,18 +118,30 @@ static double idle_s(void)
 	return idle;
 }
 
-static long cgroup_pages(const char *file)
+/* The number in a file, behind a word if there is one. */
+static long number_in(const char *path, const char *word)
 {
-	char path[128], text[MRM_TEXT];
+	static char text[1 << 16];
+	char *at = text;
 
-	snprintf(path, sizeof(path), CGROUP "/%s", file);
-	return file_read(path, text, sizeof(text)) > 0 ? atol(text) / (long)PAGE_SIZE : 0;
+	if (file_read(path, text, sizeof(text)) < 0)
+		return 0;
+	if (word)
+		at = strstr(text, word);
+	return at ? atol(at + (word ? strlen(word) : 0)) : 0;
+}
+
+/* Pages in swap, and not in memory as well. */
+static long swapped_by_kernel(void)
+{
+	return (number_in(CGROUP "/memory.swap.current", NULL) -
+		number_in(CGROUP "/memory.stat", "\nswapcached ")) / (long)PAGE_SIZE;
 }
 
 static long taken(enum system s)
 {
 	return is_ours(s) ? mrm_vm_get(vm.pid, "zipped_pages") +
-			    mrm_vm_get(vm.pid, "swapped_pages") : cgroup_pages("memory.swap.current");
+			    mrm_vm_get(vm.pid, "swapped_pages") : swapped_by_kernel();
 }
 
 static void take_some(enum system s, long left)
@@ -144,17 +157,6 @@ static void take_some(enum system s, long left)
 	file_write(CGROUP "/memory.reclaim", text);
 }
 
-static long writeback_pages(void)
-{
-	static char text[1 << 16];
-	char *at;
-
-	if (file_read("/proc/vmstat", text, sizeof(text)) < 0)
-		return 0;
-	at = strstr(text, "\nnr_writeback ");
-	return at ? atol(at + strlen("\nnr_writeback ")) : 0;
-}
-
 /* What is being written ends. */
 static void settle(enum system s)
 {
@@ -163,7 +165,7 @@ static void settle(enum system s)
 	do {
 		before = is_ours(s) ? taken(s) : 0;
 		usleep(SETTLE_MS * 1000);
-	} while ((is_ours(s) ? taken(s) : writeback_pages()) != before);
+	} while ((is_ours(s) ? taken(s) : number_in("/proc/vmstat", "\nnr_writeback ")) != before);
 }
 
 /* Take all there is, as far as that goes. */
@@ -268,7 +270,9 @@ static void prepare(enum system s)
 		break;
 	default:
 		set_zswap(s == ZSWAP_SWAP);
-		run_command("mkswap " SCRATCH " >/dev/null && swapon " SCRATCH);
+		/* One page at a time, as we do while neighbours do not pay off. */
+		must(!file_write(PAGE_CLUSTER, s == KERNEL_SINGLE ? "0" : "3"), "no page-cluster");
+		run_command("mkswap -f " SCRATCH " >/dev/null 2>&1 && swapon " SCRATCH);
 	}
 }
 
@@ -403,6 +407,7 @@ static void print_ratios(void)
 		{ "zip_vs_zram", MRM_ZIP, ZRAM_SWAP },
 		{ "zip_vs_zswap", MRM_ZIP, ZSWAP_SWAP },
 		{ "swap_vs_kernel", MRM_SWAP, KERNEL_SWAP },
+		{ "swap_vs_kernel_single", MRM_SWAP, KERNEL_SINGLE },
 	};
 	char name[64];
 	size_t i;
@@ -426,15 +431,14 @@ static void print_ratios(void)
 
 static void describe(void)
 {
-	char text[MRM_TEXT] = "";
 	struct utsname u;
 
 	uname(&u);
 	printf("kernel %s, %ld processors%s\n", u.release, sysconf(_SC_NPROCESSORS_ONLN),
 	       vm_emulated() ? ", emulated (TCG): times are no machine's, ratios may shift" : "");
-	file_read("/proc/sys/vm/page-cluster", text, sizeof(text));
 	printf("a guest of %zu MiB; where it is compressed, by %s, three quarters of each page are\n"
-	       "zero, elsewhere nothing is; page-cluster %s", pages / 256, algorithm, text);
+	       "zero, elsewhere nothing is; read in an order without neighbours; the kernel's\n"
+	       "page-cluster is 3, without read-ahead 0\n", pages / 256, algorithm);
 	printf("taken by memory.reclaim of its cgroup, and by reclaim in the module's debugfs;\n"
 	       "CPU time is that of the whole host, which does nothing else\n");
 	fflush(stdout);

@@ -38,7 +38,7 @@ bench_cleanup() {
 		dmesg | tail -n 15
 		tail -n 20 "$mrmd_log" "$guest_logs"/*.log 2>/dev/null || :
 	fi
-	[ -z "$mrmd_pid" ] || mrmd_kill
+	[ -z "$mrmd_pid" ] || mrmd_kill || :
 	cp "$mrmd_log" "$MRM_OUT/mrmd.log" 2>/dev/null || :
 	[ ${#bench_guests[@]} = 0 ] || bench_end "${bench_guests[@]}" || :
 	exit "$status"
