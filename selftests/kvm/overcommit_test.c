@@ -393,7 +393,7 @@ static long sum_of(const char *file)
 /* The disks do one thing after another. */
 static void test_disks(long seconds, uint64_t seed)
 {
-	long till = now_ms() + seconds * 1000, long_modes = setting("MRM_PATIENCE", 1);
+	long till, long_modes = setting("MRM_PATIENCE", 1);
 	unsigned int i, turn, left_out = 0, bad_sets = 0;
 	struct watch w = {};
 
@@ -405,6 +405,7 @@ static void test_disks(long seconds, uint64_t seed)
 		start(i, path);
 	}
 	begin(seconds, seed);
+	till = now_ms() + seconds * 1000;
 	for (turn = 0; now_ms() < till; turn++) {
 		enum mode mode = turn % MODES;
 		long next = now_ms() + long_modes * MODE_MS;
@@ -456,7 +457,7 @@ static void start_on_files(void)
 static void test_full(long seconds, uint64_t seed)
 {
 	unsigned long mib = nr_vms * pages / 256 / FULL_PART;
-	long till = now_ms() + seconds * 1000, outs;
+	long till, outs;
 	char command[256];
 	struct watch w = {};
 	unsigned int i;
@@ -471,6 +472,7 @@ static void test_full(long seconds, uint64_t seed)
 		tap_bail("cannot mount %s: %s", command, strerror(errno));
 	start_on_files();
 	begin(seconds, seed);
+	till = now_ms() + seconds * 1000;
 	while (now_ms() < till)
 		look(&w);
 	outs = sum_of("swap_outs");
