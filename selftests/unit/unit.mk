@@ -18,13 +18,13 @@ $(O)/unit/unit_test: $(unit_objects)
 	$(CC) $(unit_flags) $(LDFLAGS) -o $@ $^
 $(O)/unit/%.o: $(here)/unit/%.c
 	@mkdir -p $(@D)
-	$(CC) $(unit_flags) -MMD -c -o $@ $<
+	$(CC) $(unit_flags) $(depend) -c -o $@ $<
 $(O)/unit/src/%.o: $(here)/../src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(unit_flags) -MMD -c -o $@ $<
+	$(CC) $(unit_flags) $(depend) -c -o $@ $<
 $(O)/unit/lib/%.o: $(here)/lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(unit_flags) -MMD -c -o $@ $<
+	$(CC) $(unit_flags) $(depend) -c -o $@ $<
 
 policy_sources := $(here)/unit/bench/policy.c $(here)/../src/policy.c
 $(O)/unit/policy_bench: $(policy_sources) $(here)/../src/policy.h
