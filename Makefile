@@ -73,6 +73,15 @@ test-package:			## install, boot and remove the Debian packages on Debian 13 and
 bench-share:			## the same guests under KSM and under us, in one run
 	@scripts/host --budget 1800 -- selftests/bench/bench-share
 
+bench-reclaim:			## the same guest on zram, zswap, swap and ours, in one run (10 minutes)
+	@scripts/host --smp 1 --scratch 1G --budget 3600 -- selftests/bench/bench-reclaim
+
+bench-neighbour:		## a busy guest beside one that the host reclaims (15 minutes)
+	@scripts/host --mem 4G --scratch 1G --budget 3600 -- selftests/bench/bench-neighbour
+
+bench-paging:			## double paging, silent writes: ours and the kernel's swap (20 minutes)
+	@scripts/host --mem 4G --smp 1 --scratch 1G --budget 3600 -- selftests/bench/bench-paging
+
 bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 3600 -- selftests/bench/bench-policy
 
@@ -93,4 +102,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-policy figures style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-policy figures style check-host clean help

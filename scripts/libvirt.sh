@@ -81,9 +81,10 @@ libvirt_stop() {
 	timeout 30 tail --pid="$pid" -s 0.1 -f /dev/null
 }
 
-# mrmd_start [OPTION]... - start mrmd, until it answers.
+# mrmd_start [OPTION]... - start mrmd, until it answers.  Without swap, unless that is an
+# option: this host's root is in memory.
 mrmd_start() {
-	"$MRM_BUILD/userspace/build/mrmd" "$@" >>"$mrmd_log" 2>&1 &
+	"$MRM_BUILD/userspace/build/mrmd" --swap none "$@" >>"$mrmd_log" 2>&1 &
 	mrmd_pid=$!
 	wait_until 20 "$MRM_BUILD/userspace/build/mrmctl" status
 }

@@ -9,15 +9,18 @@
 #include <linux/wait.h>
 
 #include "balance.h"
+#include "block.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "host_memory.h"
 #include "policy.h"
+#include "reclaim.h"
 #include "sample.h"
 #include "trace.h"
 #include "vm.h"
 #include "vm_events.h"
 #include "vm_memory.h"
+#include "zip.h"
 
 #define LOOK_EVERY	HZ	/* at what others use of the host */
 #define ROOM_PART	32	/* of its size: room that a VM is given to grow */
@@ -84,7 +87,8 @@ void mrm_balance_on_change(void (*fn)(bool state))
 
 static unsigned long frames_used(void)
 {
-	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) + mrm_shared_frames();
+	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) + mrm_shared_frames() +
+	       mrm_zip_frames();
 }
 
 /* Not more than it has, whatever was unplugged since. */
@@ -120,7 +124,12 @@ static void put(struct client *clients, unsigned int n)
 		mrm_vm_put(clients[n].vm);
 }
 
-static void ring(void)
+/**
+ * mrm_balance_look() - free memory may be less
+ *
+ * Context: Any.
+ */
+void mrm_balance_look(void)
 {
 	WRITE_ONCE(rung, true);
 	wake_up(&wake);
@@ -137,7 +146,7 @@ static void set_alarm(void)
 	unsigned long more = host.free > below ? host.free - below : 0;
 
 	mrm_frame_alarm(max_t(unsigned long, more, ALARM_LEAST),
-			host.state == MRM_LOW ? NULL : ring);
+			host.state == MRM_LOW ? NULL : mrm_balance_look);
 }
 
 /* Free memory and the state it makes.  Context: the balance lock.  True if it is another. */
@@ -151,6 +160,9 @@ static bool look(void)
 	host.free = m.free;
 	host.min_free = mrm_policy_min_free(m.total, READ_ONCE(mrm_balance_tunables.min_free));
 	host.state = mrm_policy_state(was, host.free, host.min_free);
+	mrm_block_set_low(host.state == MRM_LOW);
+	/* What a balloon has given changes no target. */
+	mrm_block_wake();
 	host.unreserved = host.budget > host.min_free + reserved ?
 			  host.budget - host.min_free - reserved : 0;
 	set_alarm();
@@ -178,7 +190,7 @@ void mrm_balance_host(struct mrm_balance_host *out)
 
 /*
  * What a VM is about to use, if others need it: what it has, as much again as it
- * grew by since the last time, what its balloon keeps from it, and some room.
+ * grew by since the last time, what its balloon and the host keep from it, and some room.
  */
 static unsigned long wanted(struct client *c)
 {
@@ -186,7 +198,7 @@ static unsigned long wanted(struct client *c)
 	unsigned long grown = c->m.consumed > b->consumed ? c->m.consumed - b->consumed : 0;
 	unsigned long room = max_t(unsigned long, c->m.size / ROOM_PART, ROOM_LEAST);
 
-	return c->m.consumed + max(grown, room) + b->balloon;
+	return c->m.consumed + max(grown, room) + b->balloon + c->m.taken;
 }
 
 /*
@@ -218,9 +230,14 @@ static void find_targets(struct client *clients, struct mrm_policy_vm *vms, unsi
 	mrm_policy_targets(vms, n, total, tax);
 }
 
-static unsigned long find_balloon(const struct client *c, unsigned long target)
+static unsigned long less_pages(unsigned long a, unsigned long b)
 {
-	const struct mrm_balloon b = {
+	return a > b ? a - b : 0;
+}
+
+static struct mrm_balloon balloon_of(const struct client *c, unsigned long target)
+{
+	return (struct mrm_balloon){
 		.size = c->m.size,
 		.max = c->max,
 		.target = target,
@@ -231,19 +248,41 @@ static unsigned long find_balloon(const struct client *c, unsigned long target)
 		.percent = READ_ONCE(mrm_balance_tunables.balloon_max),
 		.reclaiming = host.state != MRM_HIGH,
 	};
+}
 
-	return mrm_policy_balloon(&b);
+/* Say what is to be taken from a VM, its balloon being asked for what it should hold. */
+static bool set_take(const struct client *c, const struct mrm_balloon *b, unsigned long balloon)
+{
+	const struct mrm_take t = {
+		.consumed = c->m.consumed,
+		.target = b->target,
+		/* One that nobody set keeps nobody from anything: sizes shrink before memory goes. */
+		.max = c->vm->balance.max ? c->max : ULONG_MAX,
+		.balloons = READ_ONCE(c->vm->balance.balloon_state) == MRM_BALLOON_OK &&
+			    (b->held < balloon || balloon < mrm_policy_balloon_limit(b)),
+		.state = host.state,
+	};
+	u64 pages = mrm_policy_take(&t);
+
+	/* Where its target is, less what is not in frames of ours. */
+	mrm_block_above(c->vm, less_pages(b->target, c->m.consumed - c->m.frames),
+			READ_ONCE(c->vm->balance.balloon_state) >= MRM_BALLOON_BOOTING &&
+			b->held < mrm_policy_balloon_limit(b));
+	mrm_reclaim_to(c->vm, pages ? less_pages(c->m.frames, pages) : ULONG_MAX);
+	return pages;
 }
 
 static bool set_targets(struct client *clients, const struct mrm_policy_vm *vms, unsigned int n)
 {
-	bool changed = false;
+	bool changed = false, take = false;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
 		struct mrm_balance *b = &clients[i].vm->balance;
-		unsigned long balloon = find_balloon(&clients[i], vms[i].target);
+		struct mrm_balloon asked = balloon_of(&clients[i], vms[i].target);
+		unsigned long balloon = mrm_policy_balloon(&asked);
 
+		take |= set_take(&clients[i], &asked, balloon);
 		changed |= b->target != vms[i].target || b->balloon_target != balloon;
 		b->size = clients[i].m.size;
 		b->consumed = clients[i].m.consumed;
@@ -251,6 +290,9 @@ static bool set_targets(struct client *clients, const struct mrm_policy_vm *vms,
 		WRITE_ONCE(b->balloon_target, balloon);
 		trace_mrm_target(clients[i].vm->pid, b->consumed, b->target, balloon);
 	}
+	mrm_block_wake();
+	if (take)
+		mrm_reclaim_wake();
 	return changed;
 }
 

@@ -74,6 +74,7 @@ extern struct mrm_balance_tunables mrm_balance_tunables;
 extern struct mutex mrm_balance_lock;
 
 void mrm_balance_wake(void);
+void mrm_balance_look(void);
 void mrm_balance_host(struct mrm_balance_host *host);
 void mrm_balance_on_change(void (*fn)(bool state));
 bool mrm_balance_reserve(unsigned long pages);

@@ -12,6 +12,7 @@
 #include "check.h"
 #include "frame.h"
 #include "frame_table.h"
+#include "guest_entry.h"
 #include "guest_page.h"
 #include "share.h"
 #include "vm.h"
@@ -23,6 +24,9 @@ static const char * const recounted[] = {
 	[MRM_ZERO] = "zero",
 	[MRM_HINTED] = "hinted",
 	[MRM_INELIGIBLE] = "ineligible",
+	[MRM_ZIPPED] = "zipped",
+	[MRM_ZIPPED_BYTES] = "zipped bytes",
+	[MRM_SWAPPED] = "swapped",
 };
 
 /**
@@ -79,13 +83,28 @@ static void count_name(struct check *c, struct mrm_vm *vm, unsigned long index,
 static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, void *entry)
 {
 	bool shared = xa_pointer_tag(entry) == MRM_ENTRY_SHARED;
-	struct page *frame = mrm_guest_page_get(vm, index);
+	struct page *frame;
 
-	if (!frame)
+	if (mrm_entry_is_swapped(entry)) {
+		c->vm[MRM_SWAPPED]++;
 		return;
+	}
+	frame = mrm_guest_page_get(vm, index);
+	if (!frame) {
+		unsigned int bytes = mrm_guest_page_zipped_bytes(vm, index);
+
+		c->vm[MRM_ZIPPED] += !!bytes;
+		c->vm[MRM_ZIPPED_BYTES] += bytes;
+		if (bytes && (xa_get_mark(&vm->pages, index, MRM_MARK_SHARED) ||
+			      xa_get_mark(&vm->pages, index, MRM_MARK_PRIVATE) ||
+			      xa_get_mark(&vm->pages, index, MRM_MARK_INELIGIBLE)))
+			page_wrong(c, vm, index, "zipped, and marked as a frame");
+		return;
+	}
 	if (mrm_frame_is_shared(frame) != shared)
 		page_wrong(c, vm, index, "entry and frame differ in being shared");
-	if (xa_get_mark(&vm->pages, index, MRM_MARK_SHARED) != shared)
+	if (xa_get_mark(&vm->pages, index, MRM_MARK_SHARED) != shared ||
+	    xa_get_mark(&vm->pages, index, MRM_MARK_PRIVATE) == shared)
 		page_wrong(c, vm, index, "mark and entry differ in being shared");
 	c->vm[MRM_INELIGIBLE] += xa_get_mark(&vm->pages, index, MRM_MARK_INELIGIBLE);
 	if (shared) {

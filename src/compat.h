@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/version.h>
+#include <linux/zsmalloc.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "kvm-mrm supports Linux 6.1 and newer"
@@ -101,6 +102,112 @@ static inline bool mrm_file_is_kvm(struct file *file)
 #define mrm_kvm_has_device(kvm) (atomic_read(&(kvm)->arch.assigned_device_count) != 0)
 #else
 #define mrm_kvm_has_device(kvm) (READ_ONCE((kvm)->arch.nr_possible_bypass_irqs) != 0)
+#endif
+
+/*
+ * 6.6, "mm: add fault lock helpers": until 6.4 it was always the mmap lock.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define release_fault_lock(vmf) mmap_read_unlock((vmf)->vma->vm_mm)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+static inline void release_fault_lock(struct vm_fault *vmf)
+{
+	if (vmf->flags & FAULT_FLAG_VMA_LOCK)
+		vma_end_read(vmf->vma);
+	else
+		mmap_read_unlock(vmf->vma->vm_mm);
+}
+#endif
+
+/* 6.7, "mm: shrinker: add infrastructure for dynamically allocating shrinker". */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define mrm_shrinker_register(count, scan, name) ({			\
+	static struct shrinker __shrinker = {				\
+		.count_objects = count,					\
+		.scan_objects = scan,					\
+		.seeks = DEFAULT_SEEKS,					\
+	};								\
+	register_shrinker(&__shrinker, name) ? NULL : &__shrinker;	\
+})
+#define mrm_shrinker_free(shrinker) unregister_shrinker(shrinker)
+#else
+#define mrm_shrinker_register(count, scan, name) ({			\
+	struct shrinker *__shrinker = shrinker_alloc(0, name);		\
+									\
+	if (__shrinker) {						\
+		__shrinker->count_objects = count;			\
+		__shrinker->scan_objects = scan;			\
+		shrinker_register(__shrinker);				\
+	}								\
+	__shrinker;							\
+})
+#define mrm_shrinker_free(shrinker) shrinker_free(shrinker)
+#endif
+
+/* 6.8, "fs: move file_start_write() into vfs_iter_write()". */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+static inline ssize_t mrm_vfs_iter_write(struct file *file, struct iov_iter *iter, loff_t *pos)
+{
+	ssize_t bytes;
+
+	file_start_write(file);
+	bytes = vfs_iter_write(file, iter, pos, 0);
+	file_end_write(file);
+	return bytes;
+}
+#else
+#define mrm_vfs_iter_write(file, iter, pos) vfs_iter_write(file, iter, pos, 0)
+#endif
+
+/*
+ * 6.15, "zsmalloc: introduce new object mapping API": objects are copied in, and read in
+ * place or from a copy.  Before, they were mapped, with preemption off.
+ * 6.16, "zsmalloc: prefer the original page's node for compressed data": a node.
+ * 7.0, "zsmalloc: simplify read begin/end logic": the reader says how long an object is.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define mrm_zs_malloc(pool, size, gfp) zs_malloc(pool, size, gfp)
+#else
+#define mrm_zs_malloc(pool, size, gfp) zs_malloc(pool, size, gfp, numa_node_id())
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+static inline void mrm_zs_write(struct zs_pool *pool, unsigned long handle, void *from,
+				size_t len)
+{
+	memcpy(zs_map_object(pool, handle, ZS_MM_WO), from, len);
+	zs_unmap_object(pool, handle);
+}
+
+static inline const void *mrm_zs_read_begin(struct zs_pool *pool, unsigned long handle,
+					    size_t len, void *copy)
+{
+	return zs_map_object(pool, handle, ZS_MM_RO);
+}
+
+static inline void mrm_zs_read_end(struct zs_pool *pool, unsigned long handle, size_t len,
+				   const void *from)
+{
+	zs_unmap_object(pool, handle);
+}
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define mrm_zs_write zs_obj_write
+
+static inline const void *mrm_zs_read_begin(struct zs_pool *pool, unsigned long handle,
+					    size_t len, void *copy)
+{
+	return zs_obj_read_begin(pool, handle, copy);
+}
+
+static inline void mrm_zs_read_end(struct zs_pool *pool, unsigned long handle, size_t len,
+				   const void *from)
+{
+	zs_obj_read_end(pool, handle, (void *)from);
+}
+#else
+#define mrm_zs_write zs_obj_write
+#define mrm_zs_read_begin zs_obj_read_begin
+#define mrm_zs_read_end(pool, handle, len, from) zs_obj_read_end(pool, handle, len, (void *)(from))
 #endif
 
 /*

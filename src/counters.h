@@ -13,12 +13,24 @@ struct mrm_vm;
  * @MRM_ZERO: guest pages backed by a zero frame now
  * @MRM_HINTED: private frames in the frame table now
  * @MRM_INELIGIBLE: guest pages barred from sharing by a false match now
+ * @MRM_ZIPPED: guest pages that are zipped now
+ * @MRM_ZIPPED_BYTES: what they need now, bytes
+ * @MRM_SWAPPED: guest pages in swap now
+ * @MRM_WRITING: private frames on their way to swap now
  * @MRM_SCANNED: guest pages the scanner looked at so far
  * @MRM_BROKEN: shared guest pages that became private again so far
  * @MRM_DISCARDED: guest pages given back by MADV_DONTNEED so far
  * @MRM_SCAN_NS: time the scanner worked for it, ns (a VM's part)
  * @MRM_SAMPLES: periods of sampling completed so far
  * @MRM_SAMPLE_FAULTS: faults that sampling has cost so far
+ * @MRM_ZIPS: guest pages zipped so far
+ * @MRM_UNZIPS: guest pages unzipped so far
+ * @MRM_MISFITS: guest pages that were not zipped so far, for they need too many bytes
+ * @MRM_SWAP_OUTS: guest pages written to swap so far
+ * @MRM_SWAP_INS: guest pages read from swap so far
+ * @MRM_SWAP_AHEADS: those of them that were read as neighbours of one that was wanted
+ * @MRM_BLOCKS: times that a vCPU was blocked so far
+ * @MRM_RECLAIMED_BYTES: memory taken from it so far without the guest's help
  * @MRM_NR_COUNTERS: how many there are
  */
 enum mrm_counter {
@@ -27,12 +39,24 @@ enum mrm_counter {
 	MRM_ZERO,
 	MRM_HINTED,
 	MRM_INELIGIBLE,
+	MRM_ZIPPED,
+	MRM_ZIPPED_BYTES,
+	MRM_SWAPPED,
+	MRM_WRITING,
 	MRM_SCANNED,
 	MRM_BROKEN,
 	MRM_DISCARDED,
 	MRM_SCAN_NS,
 	MRM_SAMPLES,
 	MRM_SAMPLE_FAULTS,
+	MRM_ZIPS,
+	MRM_UNZIPS,
+	MRM_MISFITS,
+	MRM_SWAP_OUTS,
+	MRM_SWAP_INS,
+	MRM_SWAP_AHEADS,
+	MRM_BLOCKS,
+	MRM_RECLAIMED_BYTES,
 	MRM_NR_COUNTERS
 };
 

@@ -11,8 +11,10 @@
 #include "discard.h"
 #include "frame.h"
 #include "frame_table.h"
+#include "guest_entry.h"
 #include "guest_page.h"
 #include "reason.h"
+#include "reclaim.h"
 #include "vm.h"
 #include "vm_events.h"
 
@@ -80,8 +82,10 @@ static const char *page_state(struct mrm_vm *vm, unsigned long index)
 	struct page *frame = mrm_guest_page_get(vm, index);
 	const char *state = "nothing";
 
+	if (!frame && mrm_entry_is_swapped(xa_load(&vm->pages, index)))
+		return "swapped";
 	if (!frame)
-		return state;
+		return mrm_guest_page_zipped_bytes(vm, index) ? "zipped" : state;
 	if (mrm_frame_is_zero(frame))
 		state = "zero";
 	else if (mrm_frame_is_shared(frame))
@@ -158,6 +162,15 @@ static const struct file_operations pages_fops = {
 	.release = seq_release,
 };
 
+/* Take so many bytes from it, now. */
+static int reclaim_set(void *vm, u64 bytes)
+{
+	long freed = mrm_reclaim_now(vm, min_t(u64, bytes, LONG_MAX));
+
+	return min(freed, 0L);
+}
+DEFINE_DEBUGFS_ATTRIBUTE(reclaim_fops, NULL, reclaim_set, "%llu\n");
+
 /* debugfs_remove() waits for readers, so the VM outlives them. */
 static int vm_event(struct notifier_block *nb, unsigned long event, void *data)
 {
@@ -167,6 +180,7 @@ static int vm_event(struct notifier_block *nb, unsigned long event, void *data)
 		vm->debugfs = debugfs_create_dir(vm->dir, vm_root);
 		debugfs_create_file("ranges", 0400, vm->debugfs, vm, &ranges_fops);
 		debugfs_create_file("pages", 0400, vm->debugfs, vm, &pages_fops);
+		debugfs_create_file("reclaim", 0200, vm->debugfs, vm, &reclaim_fops);
 	} else if (event == MRM_VM_REMOVED) {
 		debugfs_remove(vm->debugfs);
 	}

@@ -17,7 +17,9 @@
  *   lru.next      next in the chain of the frame table
  *   lru.prev      hash of the contents when last scanned, 0 = not in the table
  *   index         guest page                number of guest pages that name it
- *   private       its struct mrm_vm         salt << 2 | zero frame << 1 | 1
+ *   private       its struct mrm_vm, | 4    salt << 2 | zero frame << 1 | 1
+ *                 while it is written,
+ *                 | 8 while it is read
  *
  * The chain is protected by the stripe lock of the frame table.  The other
  * words change only under the frame's page lock, but for the count, which is
@@ -34,6 +36,8 @@ struct mrm_vm;
 
 #define MRM_FRAME_SHARED	1UL
 #define MRM_FRAME_ZERO		2UL
+#define MRM_FRAME_WRITING	4UL	/* of a private frame, see guest_swap.h */
+#define MRM_FRAME_READING	8UL	/* the same */
 #define MRM_FRAME_SALT_SHIFT	2
 
 /*
@@ -81,7 +85,35 @@ static inline u64 mrm_frame_salt(const struct page *frame)
 
 static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
 {
-	return (struct mrm_vm *)page_private(frame);
+	return (struct mrm_vm *)(page_private(frame) &
+				 ~(MRM_FRAME_WRITING | MRM_FRAME_READING));
+}
+
+/*
+ * Context: xa_lock of the VM's pages, under which it is taken away; it is set before the
+ * guest page has the frame.
+ */
+static inline bool mrm_frame_is_reading(const struct page *frame)
+{
+	return (page_private(frame) & (MRM_FRAME_SHARED | MRM_FRAME_READING)) == MRM_FRAME_READING;
+}
+
+static inline void mrm_frame_set_reading(struct page *frame, bool reading)
+{
+	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_READING) |
+				(reading ? MRM_FRAME_READING : 0));
+}
+
+/* Context of both: the frame is private and locked. */
+static inline bool mrm_frame_is_writing(const struct page *frame)
+{
+	return (page_private(frame) & (MRM_FRAME_SHARED | MRM_FRAME_WRITING)) == MRM_FRAME_WRITING;
+}
+
+static inline void mrm_frame_set_writing(struct page *frame, bool writing)
+{
+	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_WRITING) |
+				(writing ? MRM_FRAME_WRITING : 0));
 }
 
 static inline unsigned long mrm_frame_guest_page(struct page *frame)

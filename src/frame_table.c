@@ -41,9 +41,10 @@ static struct page **head_of(struct stripe *s, u64 hash)
 	return &s->heads[(hash >> STRIPE_BITS) & ((1UL << s->bits) - 1)];
 }
 
+/* Nobody is to be killed for them: without, chains are longer. */
 static struct page **heads_alloc(unsigned int bits)
 {
-	return kvcalloc(1UL << bits, sizeof(struct page *), GFP_KERNEL);
+	return kvcalloc(1UL << bits, sizeof(struct page *), GFP_KERNEL | MRM_SPARE);
 }
 
 static void chain_add(struct stripe *s, struct page *frame)
@@ -262,7 +263,12 @@ void mrm_shared_put(struct page *frame)
 	mrm_frame_free(frame);
 }
 
-/* Context: the scanner alone, so two never resize the same stripe. */
+/*
+ * Heads and bits change together, under the stripe's lock: of two that resize it at once
+ * one is the last, and either size serves.
+ *
+ * Context: May sleep.
+ */
 static void stripe_resize(struct stripe *s)
 {
 	unsigned int bits = READ_ONCE(s->bits);
@@ -301,7 +307,7 @@ static void stripe_resize(struct stripe *s)
  * mrm_frame_table_make_room() - keep the chains short where a frame is coming
  * @hash: its hash
  *
- * Context: The scanner; may sleep.
+ * Context: May sleep.
  */
 void mrm_frame_table_make_room(u64 hash)
 {

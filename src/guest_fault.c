@@ -4,10 +4,14 @@
  * not mapped, or is mapped read-only because its frame is shared.
  */
 #include <linux/err.h>
+#include <linux/file.h>
 
+#include "block.h"
+#include "compat.h"
 #include "frame.h"
 #include "guest_fault.h"
 #include "guest_page.h"
+#include "guest_swap.h"
 #include "trace.h"
 #include "vm.h"
 
@@ -43,6 +47,76 @@ static vm_fault_t fault_error(struct page *frame)
 }
 
 /*
+ * Lock a frame, without holding up others if that takes long, as it does while it is read
+ * from swap: wait without the lock of the address space, if the core can begin anew, or,
+ * if it does not want to wait (KVM, which can let the guest do something else), not at all.
+ *
+ * Return: 0: it is locked; or what the fault comes to.
+ */
+static vm_fault_t lock_frame(struct vm_fault *vmf, struct page *frame)
+{
+	struct file *file;
+
+	if (mrm_frame_trylock(frame))
+		return 0;
+	if (!fault_flag_allow_retry_first(vmf->flags))
+		return mrm_frame_lock_killable(frame) ? VM_FAULT_SIGBUS : 0;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	/* The mapping may go, and with it the VM and this code, but for the file. */
+	file = get_file(vmf->vma->vm_file);
+	release_fault_lock(vmf);
+	folio_wait_locked_killable(page_folio(frame));
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/*
+ * The frame of a guest page, locked and with a reference, brought back if it has to be;
+ * NULL if it holds nothing.  *allocated: to bring it back took memory.  Without one, *ret is
+ * what the fault comes to.
+ */
+static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *allocated,
+			       vm_fault_t *ret)
+{
+	unsigned long index = vmf->pgoff;
+	struct page *frame;
+	int err;
+
+	*ret = 0;
+	*allocated = false;
+	for (;;) {
+		frame = mrm_guest_page_get(vm, index);
+		if (frame) {
+			*ret = lock_frame(vmf, frame);
+			/* Only with the lock does it stay; without it the VM may be gone. */
+			if (!*ret && mrm_guest_page_is(vm, index, frame))
+				return frame;
+			if (!*ret)
+				mrm_frame_unlock(frame);
+			put_page(frame);
+			if (*ret)
+				return NULL;
+			continue;
+		}
+		frame = mrm_guest_page_unzip(vm, index, 0);
+		*allocated |= !IS_ERR_OR_NULL(frame);
+		if (!IS_ERR_OR_NULL(frame))
+			return frame;
+		err = frame ? PTR_ERR(frame) : mrm_guest_page_read(vm, index);
+		if (!err)
+			return NULL;
+		if (err == -EINPROGRESS) {
+			/* Counted now: the fault may end before it is read. */
+			mrm_block_allocated(vmf, vm);
+		} else if (err != -EAGAIN) {
+			*ret = fault_error(ERR_PTR(err));
+			return NULL;
+		}
+	}
+}
+
+/*
  * Returns the frame locked, as an answer to a fault: the core unlocks it when
  * the page table entry stands, so that whoever locks it and unmaps it knows it
  * stays unmapped.
@@ -52,13 +126,17 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	struct mrm_vm *vm = vmf_vm(vmf);
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	struct page *frame, *shared;
-	bool populated = false;
+	bool populated = false, allocated;
+	vm_fault_t ret;
 
 	if (foreign(vmf))
 		return VM_FAULT_SIGBUS;
-	frame = mrm_guest_page_lock(vm, vmf->pgoff, true);
+	frame = find_frame(vmf, vm, &allocated, &ret);
+	if (ret)
+		return ret;
 	if (!frame) {
 		populated = true;
+		allocated = true;
 		/* vm->cow cannot change during a fault; vm->share may, and then
 		 * whoever switched it off looks once more.
 		 */
@@ -71,6 +149,7 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 		shared = frame;
 		mrm_frame_unlock(shared);
 		frame = mrm_guest_page_break(vm, vmf->pgoff, shared, 0);
+		allocated = true;
 		put_page(shared);
 	}
 	if (!IS_ERR(frame) && PageHWPoison(frame)) {
@@ -82,11 +161,16 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	if (IS_ERR(frame))
 		return fault_error(frame);
 	trace_mrm_fault(vm->pid, vmf->pgoff, write, populated);
+	if (allocated)
+		mrm_block_allocated(vmf, vm);
 	/* A private frame is mapped writable at once: it saves a second fault,
 	 * and hints are not write-protected.
 	 */
-	if (!mrm_frame_is_shared(frame))
+	if (!mrm_frame_is_shared(frame)) {
 		vmf->flags |= FAULT_FLAG_WRITE;
+		/* If it was on its way to swap, it stays. */
+		mrm_frame_set_writing(frame, false);
+	}
 	vmf->page = frame;
 	return VM_FAULT_LOCKED;
 }
@@ -108,6 +192,7 @@ static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
 			return fault_error(frame);
 		mrm_frame_unlock(frame);
 		put_page(frame);
+		mrm_block_allocated(vmf, vm);
 		return VM_FAULT_NOPAGE;
 	}
 	if (mrm_frame_lock_killable(frame))

@@ -19,6 +19,7 @@
 #include "guest_fault.h"
 #include "guest_file.h"
 #include "guest_page.h"
+#include "swap.h"
 #include "vm.h"
 
 #define MRM_MAGIC	0x6d726d67	/* "mrmg" */
@@ -326,6 +327,7 @@ static void guest_evict_inode(struct inode *inode)
 		mrm_guest_pages_drop(vm, 0, ULONG_MAX);
 	kfree(vm->scan.spans);
 	kvfree(vm->sample.picks);
+	mrm_swap_close(vm);
 	if (vm->memcg)
 		mem_cgroup_put(vm->memcg);
 	if (vm->mm)
@@ -377,7 +379,8 @@ static void vm_init_once(void *p)
  */
 int mrm_guest_file_init(void)
 {
-	vm_cache = kmem_cache_create("mrm_vm", sizeof(struct mrm_vm), 0,
+	/* Aligned: frames have bits of their own in the address of their VM. */
+	vm_cache = kmem_cache_create("mrm_vm", sizeof(struct mrm_vm), SMP_CACHE_BYTES,
 				     SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, vm_init_once);
 	if (!vm_cache)
 		return -ENOMEM;

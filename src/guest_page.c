@@ -7,34 +7,36 @@
 #include "compat.h"
 #include "frame.h"
 #include "frame_table.h"
+#include "guest_entry.h"
 #include "guest_page.h"
-#include "vm.h"
+#include "guest_swap.h"
 #include "trace.h"
+#include "vm.h"
+#include "zip.h"
 
-static void *shared_entry(struct page *frame)
+/**
+ * mrm_entry_count() - count what an entry is
+ * @vm: the VM
+ * @entry: of one of its guest pages; what it points to must stay meanwhile
+ * @delta: 1: it is there now; -1: no more
+ */
+void mrm_entry_count(struct mrm_vm *vm, void *entry, long delta)
 {
-	return xa_tag_pointer(frame, MRM_ENTRY_SHARED);
-}
+	struct mrm_zipped *zipped = mrm_entry_zipped(entry);
+	struct page *frame = mrm_entry_frame(entry);
 
-static struct page *entry_frame(void *entry)
-{
-	return xa_untag_pointer(entry);
-}
-
-static void *frame_entry(struct page *frame)
-{
-	return mrm_frame_is_shared(frame) ? shared_entry(frame) : frame;
-}
-
-static void count_frame(struct mrm_vm *vm, struct page *frame, long delta)
-{
-	if (!mrm_frame_is_shared(frame)) {
+	if (mrm_entry_is_swapped(entry)) {
+		mrm_count(vm, MRM_SWAPPED, delta);
+	} else if (zipped) {
+		mrm_count(vm, MRM_ZIPPED, delta);
+		mrm_count(vm, MRM_ZIPPED_BYTES, delta * mrm_zipped_bytes(zipped));
+	} else if (!mrm_frame_is_shared(frame)) {
 		mrm_count(vm, MRM_PRIVATE, delta);
-		return;
+	} else {
+		mrm_count(vm, MRM_SHARED, delta);
+		if (mrm_frame_is_zero(frame))
+			mrm_count(vm, MRM_ZERO, delta);
 	}
-	mrm_count(vm, MRM_SHARED, delta);
-	if (mrm_frame_is_zero(frame))
-		mrm_count(vm, MRM_ZERO, delta);
 }
 
 /*
@@ -48,9 +50,9 @@ static struct page *get_frame(struct mrm_vm *vm, unsigned long index, void **ent
 
 	for (;;) {
 		*entry = xa_load(&vm->pages, index);
-		if (!*entry)
+		frame = mrm_entry_frame(*entry);
+		if (!frame)
 			return NULL;
-		frame = entry_frame(*entry);
 		if (get_page_unless_zero(frame)) {
 			if (xa_load(&vm->pages, index) == *entry)
 				return frame;
@@ -79,14 +81,15 @@ struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index)
  * @vm: the VM
  * @first: the first guest page
  * @pages: how many
+ * @barred: those that may not be shared, too
  * @frames: where to: a frame with a reference, or NULL for a guest page that has
- *	none of its own, may not be shared, or is changing just now
+ *	none of its own, is not wanted, or is changing just now
  *
  * Context: Atomic inside.
  * Return: how many of the guest pages have a frame, of whatever kind.
  */
 unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
-					 unsigned int pages, struct page **frames)
+					 unsigned int pages, bool barred, struct page **frames)
 {
 	XA_STATE(xas, &vm->pages, first);
 	unsigned int resident = 0;
@@ -98,9 +101,10 @@ unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
 	xas_for_each(&xas, entry, first + pages - 1) {
 		if (xas_retry(&xas, entry))
 			continue;
-		resident++;
-		frame = entry_frame(entry);
-		if (entry != frame || xas_get_mark(&xas, MRM_MARK_INELIGIBLE) ||
+		frame = mrm_entry_frame(entry);
+		resident += !!frame;
+		if (!frame || entry != frame ||
+		    (!barred && xas_get_mark(&xas, MRM_MARK_INELIGIBLE)) ||
 		    !get_page_unless_zero(frame))
 			continue;
 		/* As in get_frame(). */
@@ -122,7 +126,18 @@ unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
  */
 bool mrm_guest_page_is(struct mrm_vm *vm, unsigned long index, struct page *frame)
 {
-	return xa_load(&vm->pages, index) == frame_entry(frame);
+	return xa_load(&vm->pages, index) == mrm_frame_entry(frame);
+}
+
+/**
+ * mrm_guest_page_is_taken() - is it zipped or swapped?
+ * @vm: the VM
+ * @index: the guest page
+ * Return: true if it is.
+ */
+bool mrm_guest_page_is_taken(struct mrm_vm *vm, unsigned long index)
+{
+	return xa_pointer_tag(xa_load(&vm->pages, index)) == MRM_ENTRY_ZIPPED;
 }
 
 /**
@@ -174,9 +189,9 @@ static int install(struct mrm_vm *vm, unsigned long index, struct page *frame)
 			/* The salt was changed after the frame was chosen. */
 			xas_set_err(&xas, -EAGAIN);
 		} else {
-			xas_store(&xas, frame_entry(frame));
-			if (shared && !xas_error(&xas))
-				xas_set_mark(&xas, MRM_MARK_SHARED);
+			xas_store(&xas, mrm_frame_entry(frame));
+			if (!xas_error(&xas))
+				xas_set_mark(&xas, shared ? MRM_MARK_SHARED : MRM_MARK_PRIVATE);
 		}
 		xas_unlock(&xas);
 	} while (xas_nomem(&xas, GFP_KERNEL));
@@ -184,39 +199,121 @@ static int install(struct mrm_vm *vm, unsigned long index, struct page *frame)
 	if (xas_error(&xas))
 		put_page(frame);
 	else
-		count_frame(vm, frame, 1);
+		mrm_entry_count(vm, mrm_frame_entry(frame), 1);
 	return xas_error(&xas);
 }
 
-/* Frame -> another, or nothing.  The old one is locked. */
-static void replace(struct mrm_vm *vm, unsigned long index, struct page *old, struct page *new)
+/* To nothing, marks go by themselves. */
+static void set_marks(struct xa_state *xas, void *entry)
+{
+	if (!entry)
+		return;
+	if (xa_pointer_tag(entry) == MRM_ENTRY_SHARED)
+		xas_set_mark(xas, MRM_MARK_SHARED);
+	else
+		xas_clear_mark(xas, MRM_MARK_SHARED);
+	if (xa_pointer_tag(entry))
+		xas_clear_mark(xas, MRM_MARK_PRIVATE);
+	else
+		xas_set_mark(xas, MRM_MARK_PRIVATE);
+}
+
+/**
+ * mrm_entry_replace() - a guest page gets something else in place of its frame
+ * @vm: the VM
+ * @index: the guest page
+ * @old: its frame, locked by the caller
+ * @new: its new entry, or NULL for nothing
+ *
+ * Context: Atomic inside.
+ */
+void mrm_entry_replace(struct mrm_vm *vm, unsigned long index, struct page *old, void *new)
 {
 	XA_STATE(xas, &vm->pages, index);
 	bool barred;
 
-	/* Counted here: once the entry stands in the open, a fault may break it and
-	 * free @new.
-	 */
-	count_frame(vm, old, -1);
+	/* Counted here: once the entry stands in the open, a fault may end it. */
+	mrm_entry_count(vm, mrm_frame_entry(old), -1);
 	if (new)
-		count_frame(vm, new, 1);
+		mrm_entry_count(vm, new, 1);
 	xas_lock(&xas);
 	xas_load(&xas);
 	barred = xas_get_mark(&xas, MRM_MARK_INELIGIBLE);
 	if (barred)
 		xas_clear_mark(&xas, MRM_MARK_INELIGIBLE);
 	/* The slot exists: nothing to allocate. */
-	xas_store(&xas, new ? frame_entry(new) : NULL);
-	if (new && mrm_frame_is_shared(new))
-		xas_set_mark(&xas, MRM_MARK_SHARED);
-	else if (new)
-		xas_clear_mark(&xas, MRM_MARK_SHARED);
+	xas_store(&xas, new);
+	set_marks(&xas, new);
 	xas_unlock(&xas);
 	if (barred)
 		mrm_count(vm, MRM_INELIGIBLE, -1);
 }
 
-static void unmap(struct mrm_vm *vm, unsigned long first, unsigned long pages)
+/**
+ * mrm_entry_exchange() - a guest page without a frame gets something else
+ * @vm: the VM
+ * @index: the guest page
+ * @old: the entry it was seen to have; not a frame's
+ * @new: its new entry: a private frame, locked by the caller, the like of @old, or NULL for
+ *	nothing
+ *
+ * Who exchanges an entry owns what it pointed to.
+ *
+ * Context: Atomic inside.
+ * Return: false if it has @old no more.
+ */
+bool mrm_entry_exchange(struct mrm_vm *vm, unsigned long index, void *old, void *new)
+{
+	XA_STATE(xas, &vm->pages, index);
+	bool same;
+
+	xas_lock(&xas);
+	same = xas_load(&xas) == old;
+	if (same) {
+		/* The slot exists: nothing to allocate. */
+		xas_store(&xas, new);
+		set_marks(&xas, new);
+	}
+	xas_unlock(&xas);
+	if (!same)
+		return false;
+	mrm_entry_count(vm, old, -1);
+	if (new)
+		mrm_entry_count(vm, new, 1);
+	return true;
+}
+
+/**
+ * mrm_entry_lock_private() - lock a private frame if the guest page still has it
+ * @vm: the VM
+ * @index: the guest page
+ * @frame: the frame, with a reference
+ *
+ * Context: Waits for nothing, so it may be called with other frames locked.
+ * Return: 0: it is locked; -EBUSY if somebody else has it locked; -EAGAIN if it is not
+ * the guest page's, or shared.
+ */
+int mrm_entry_lock_private(struct mrm_vm *vm, unsigned long index, struct page *frame)
+{
+	if (!mrm_frame_trylock(frame))
+		return -EBUSY;
+	if (!mrm_frame_is_shared(frame) && mrm_guest_page_is(vm, index, frame))
+		return 0;
+	mrm_frame_unlock(frame);
+	return -EAGAIN;
+}
+
+/**
+ * mrm_entry_unmap() - take neighbouring guest pages out of all page tables
+ * @vm: the VM
+ * @first: the first guest page
+ * @pages: how many
+ *
+ * Those whose frame is locked stay unmapped until it is unlocked.
+ *
+ * Context: May sleep; takes i_mmap_rwsem.
+ */
+void mrm_entry_unmap(struct mrm_vm *vm, unsigned long first, unsigned long pages)
 {
 	unmap_mapping_pages(vm->inode.i_mapping, first, pages, false);
 }
@@ -226,6 +323,54 @@ static void discard_new(struct page *frame)
 {
 	mrm_frame_unlock(frame);
 	mrm_frame_free(frame);
+}
+
+/**
+ * mrm_entry_begin_return() - a new frame for a guest page that is zipped or swapped
+ * @vm: the VM
+ * @index: the guest page
+ * @entry: what it was seen to have
+ * @flags: how hard to try for a frame: 0 in a fault, else MRM_SPARE and the like
+ * @reading: it is to be read from swap: see mrm_guest_page_drop_reading()
+ *
+ * Who wants the guest page waits for the lock, until the frame holds what it should.
+ *
+ * Context: May sleep.
+ * Return: the frame, private, locked and with a reference; ERR_PTR(-EAGAIN) if the guest page
+ * has @entry no more, ERR_PTR(-ENOMEM).
+ */
+struct page *mrm_entry_begin_return(struct mrm_vm *vm, unsigned long index, void *entry,
+				    gfp_t flags, bool reading)
+{
+	struct page *frame = mrm_frame_alloc(vm, flags);
+
+	if (!frame)
+		return ERR_PTR(-ENOMEM);
+	mrm_frame_own(frame, vm, index);
+	mrm_frame_set_reading(frame, reading);
+	/* The entry's. */
+	get_page(frame);
+	if (mrm_entry_exchange(vm, index, entry, frame))
+		return frame;
+	put_page(frame);
+	discard_new(frame);
+	return ERR_PTR(-EAGAIN);
+}
+
+/**
+ * mrm_entry_cancel_return() - it could not be brought back
+ * @vm: the VM
+ * @index: the guest page
+ * @frame: from mrm_entry_begin_return(); the caller's no more
+ * @entry: what the guest page has again
+ */
+void mrm_entry_cancel_return(struct mrm_vm *vm, unsigned long index, struct page *frame,
+			     void *entry)
+{
+	mrm_entry_replace(vm, index, frame, entry);
+	/* The entry's. */
+	put_page(frame);
+	discard_new(frame);
 }
 
 /**
@@ -327,8 +472,8 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 		goto discard;
 	}
 	get_page(frame);
-	replace(vm, index, shared, frame);
-	unmap(vm, index, 1);
+	mrm_entry_replace(vm, index, shared, frame);
+	mrm_entry_unmap(vm, index, 1);
 	mrm_frame_unlock(shared);
 	mrm_shared_put(shared);
 	mrm_count(vm, MRM_BROKEN, 1);
@@ -339,205 +484,29 @@ discard:
 	return ERR_PTR(err);
 }
 
-/* Lock the frame if the guest page still has it. */
-static int share_lock_frame(struct mrm_share_op *op)
-{
-	if (!mrm_frame_trylock(op->frame))
-		return -EBUSY;
-	if (!mrm_frame_is_shared(op->frame) &&
-	    mrm_guest_page_is(op->vm, op->index, op->frame))
-		return 0;
-	mrm_frame_unlock(op->frame);
-	return -EAGAIN;
-}
-
-/* The frame is locked and unmapped. */
-static void share_unmapped(struct mrm_share_op *op)
-{
-	/* Asked now: once it is shared others may break it and free it. */
-	bool zero = mrm_frame_is_zero(op->shared);
-
-	/* The entry's reference and the caller's.  Both an unmapping and a
-	 * lockless pin are full barriers: one of the two sees the other.
-	 */
-	if (page_count(op->frame) != 2) {
-		op->err = -EBUSY;
-	} else if (!mrm_frames_equal(op->frame, op->shared)) {
-		op->err = -ESTALE;
-	} else {
-		mrm_hint_remove(op->frame);
-		replace(op->vm, op->index, op->frame, op->shared);
-	}
-	mrm_frame_unlock(op->frame);
-	if (op->err)
-		return;
-	mrm_frame_free(op->frame);
-	trace_mrm_share(op->vm->pid, op->index, zero);
-}
-
-/*
- * Neighbours that are locked and unmapped together.  More would be cheaper still,
- * but who wants one of them meanwhile waits for a thread of low priority.
- */
-#define SHARE_RUN	16
-
-/* Share neighbours; returns how many of them were tried. */
-static unsigned int share_run(struct mrm_share_op *ops, unsigned int n)
-{
-	bool mapped = false;
-	unsigned int run, i;
-
-	n = min_t(unsigned int, n, SHARE_RUN);
-	for (run = 0; run < n; run++) {
-		if (ops[run].vm != ops[0].vm || ops[run].index != ops[0].index + run)
-			break;
-		ops[run].err = share_lock_frame(&ops[run]);
-		if (ops[run].err)
-			break;
-		mapped |= folio_mapped(page_folio(ops[run].frame));
-	}
-	if (mapped)
-		unmap(ops[0].vm, ops[0].index, run);
-	for (i = 0; i < run; i++)
-		share_unmapped(&ops[i]);
-	/* The one that could not be locked ended the run, and is done. */
-	return run < n && ops[run].err ? run + 1 : run;
-}
-
-/**
- * mrm_guest_pages_share() - private -> shared, for several guest pages
- * @ops: which, and with what; neighbours in guest memory should be neighbours here
- * @n: how many
- *
- * Decide, unmap, check the reference count, then compare: only after the unmap
- * do the contents hold still, and only while no one else holds a pin.  To unmap
- * costs a flush of TLBs, and costs it once for a run of neighbours.
- *
- * A run's page locks are all held at a time.  Only the first lock of many is
- * ever waited for elsewhere, and here none is: no two can wait for each other.
- *
- * Each op's err is set: 0, and then the name of the shared frame is the guest
- * page's; -EBUSY if the frame is locked or pinned; -EAGAIN if the guest page no
- * longer has it; -ESTALE if the two differ.
- *
- * Context: The scanner, with the share lock held; may sleep.
- */
-void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n)
-{
-	unsigned int done, i;
-
-	for (i = 0; i < n; i++)
-		ops[i].err = 0;
-	for (done = 0; done < n; done += share_run(&ops[done], n - done))
-		mrm_cond_resched();
-}
-
-/**
- * mrm_guest_page_unshare() - make a guest page private, on an administrator's word
- * @vm: the VM
- * @index: the guest page
- *
- * A zero page becomes nothing at all: it reads the same and needs no memory.
- *
- * Context: May sleep; the share lock is held.
- * Return: 0, also if it was not shared; -ENOMEM; -EINTR.
- */
-int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index)
-{
-	struct page *shared, *frame;
-	int err = 0;
-
-	shared = mrm_guest_page_get(vm, index);
-	if (!shared)
-		return 0;
-	if (mrm_frame_is_zero(shared)) {
-		mrm_frame_lock(shared);
-		if (mrm_guest_page_is(vm, index, shared)) {
-			replace(vm, index, shared, NULL);
-			unmap(vm, index, 1);
-			mrm_frame_unlock(shared);
-			mrm_shared_put(shared);
-		} else {
-			mrm_frame_unlock(shared);
-			err = -EAGAIN;
-		}
-	} else if (mrm_frame_is_shared(shared)) {
-		frame = mrm_guest_page_break(vm, index, shared, MRM_KILL_NOBODY);
-		if (IS_ERR(frame)) {
-			err = PTR_ERR(frame);
-		} else {
-			mrm_frame_unlock(frame);
-			put_page(frame);
-		}
-	}
-	put_page(shared);
-	/* A guest page loses a shared frame by itself, never gets one back
-	 * while the share lock is held (but for zero, which asks the salt).
-	 */
-	return err == -EAGAIN ? 0 : err;
-}
-
-/**
- * mrm_guest_page_hint() - enter a private frame into the frame table
- * @vm: the VM
- * @index: the guest page
- * @frame: the private frame it was seen to have, with a reference
- * @hash: of its contents
- *
- * Return: false if the guest page has it no longer, or it is busy.
- */
-bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash)
-{
-	bool mine;
-
-	/* As it is for most, pass after pass.  A hint may be wrong. */
-	if (hash && mrm_frame_hash(frame) == hash)
-		return true;
-	if (!mrm_frame_trylock(frame))
-		return false;
-	mine = !mrm_frame_is_shared(frame) && mrm_guest_page_is(vm, index, frame);
-	if (mine && hash)
-		mrm_hint_insert(frame, hash);
-	else if (mine)
-		mrm_hint_remove(frame);
-	mrm_frame_unlock(frame);
-	return mine;
-}
-
-/**
- * mrm_guest_page_bar() - never share this guest page again: a false match
- * @vm: the VM
- * @index: the guest page
- * @frame: the private frame it was seen to have, with a reference
- *
- * Until it is discarded or broken, that is: what it holds then is new.
- */
-void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index, struct page *frame)
-{
-	XA_STATE(xas, &vm->pages, index);
-	bool newly;
-
-	xas_lock(&xas);
-	newly = xas_load(&xas) == frame && !xas_get_mark(&xas, MRM_MARK_INELIGIBLE);
-	if (newly)
-		xas_set_mark(&xas, MRM_MARK_INELIGIBLE);
-	xas_unlock(&xas);
-	if (newly)
-		mrm_count(vm, MRM_INELIGIBLE, 1);
-}
-
-/* Any state -> nothing, for one guest page. */
+/* Any state -> nothing, for one guest page.  Return: it was something. */
 static bool drop(struct mrm_vm *vm, unsigned long index)
 {
-	struct page *frame = mrm_guest_page_lock(vm, index, false);
+	struct page *frame;
 	bool shared;
 
-	if (!frame)
-		return false;
+	/* What is zipped or swapped may get a frame meanwhile. */
+	for (;;) {
+		if (!mrm_guest_page_drop_reading(vm, index))
+			return true;
+		frame = mrm_guest_page_lock(vm, index, false);
+		if (frame)
+			break;
+		if (!mrm_guest_page_drop_zipped(vm, index) ||
+		    !mrm_guest_page_drop_swapped(vm, index))
+			return true;
+		if (!xa_load(&vm->pages, index))
+			return false;
+	}
 	shared = mrm_frame_is_shared(frame);
 	if (!shared)
 		mrm_hint_remove(frame);
-	replace(vm, index, frame, NULL);
+	mrm_entry_replace(vm, index, frame, NULL);
 	mrm_frame_unlock(frame);
 	if (shared)
 		mrm_shared_put(frame);
@@ -557,7 +526,7 @@ static bool drop(struct mrm_vm *vm, unsigned long index)
  * either the old page table entry or nothing here, and gets a new frame.
  *
  * Context: May sleep.  Waits for page locks, so never under i_mmap_rwsem.
- * Return: how many guest pages had a frame.
+ * Return: how many guest pages held something.
  */
 unsigned long mrm_guest_pages_drop(struct mrm_vm *vm, unsigned long first, unsigned long last)
 {

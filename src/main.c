@@ -13,10 +13,14 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_file.h"
+#include "guest_swap.h"
+#include "pressure.h"
+#include "reclaim.h"
 #include "sample.h"
 #include "scan.h"
 #include "sysfs.h"
 #include "vm.h"
+#include "zip.h"
 
 static int __init mrm_init(void)
 {
@@ -26,9 +30,12 @@ static int __init mrm_init(void)
 	err = mrm_frame_table_init();
 	if (err)
 		return err;
-	err = mrm_guest_file_init();
+	err = mrm_zip_init();
 	if (err)
 		goto table;
+	err = mrm_guest_file_init();
+	if (err)
+		goto zip;
 	err = mrm_sysfs_init();
 	if (err)
 		goto guest_file;
@@ -42,12 +49,21 @@ static int __init mrm_init(void)
 	err = mrm_sample_init();
 	if (err)
 		goto scan;
-	err = mrm_balance_init();
+	err = mrm_guest_swap_init();
 	if (err)
 		goto sample;
-	err = mrm_discard_init();
+	err = mrm_reclaim_init();
+	if (err)
+		goto guest_swap;
+	err = mrm_balance_init();
+	if (err)
+		goto reclaim;
+	err = mrm_pressure_init();
 	if (err)
 		goto balance;
+	err = mrm_discard_init();
+	if (err)
+		goto pressure;
 	/* Last: from here on there are VMs. */
 	err = mrm_adopt_init();
 	if (err)
@@ -55,8 +71,14 @@ static int __init mrm_init(void)
 	return 0;
 discard:
 	mrm_discard_exit();
+pressure:
+	mrm_pressure_exit();
 balance:
 	mrm_balance_exit();
+reclaim:
+	mrm_reclaim_exit();
+guest_swap:
+	mrm_guest_swap_exit();
 sample:
 	mrm_sample_exit();
 scan:
@@ -68,6 +90,8 @@ debugfs:
 	mrm_sysfs_exit();
 guest_file:
 	mrm_guest_file_exit();
+zip:
+	mrm_zip_exit();
 table:
 	mrm_frame_table_exit();
 	return err;
@@ -77,7 +101,10 @@ static void __exit mrm_exit(void)
 {
 	mrm_adopt_exit();
 	mrm_discard_exit();
+	mrm_pressure_exit();
 	mrm_balance_exit();
+	mrm_reclaim_exit();
+	mrm_guest_swap_exit();
 	mrm_sample_exit();
 	mrm_scan_exit();
 	/* VMs are unlisted while sysfs and debugfs still can remove theirs. */
@@ -85,6 +112,7 @@ static void __exit mrm_exit(void)
 	mrm_debugfs_exit();
 	mrm_sysfs_exit();
 	mrm_guest_file_exit();
+	mrm_zip_exit();
 	mrm_frame_table_exit();
 }
 

@@ -228,6 +228,33 @@ struct mrm_missing mrm_policy_admit(u64 min, u64 max, u64 overhead, s64 unreserv
 }
 
 /**
+ * mrm_policy_balloon_limit() - the most that a VM's balloon may hold
+ * @b: the VM now
+ * Return: pages.
+ */
+u64 mrm_policy_balloon_limit(const struct mrm_balloon *b)
+{
+	return lesser(less(b->size, greater(b->target, b->floor)), b->size * b->percent / 100);
+}
+
+/**
+ * mrm_policy_take() - what is to be taken from a VM without its help
+ * @t: the VM now
+ *
+ * In the state soft what a balloon cannot give (Waldspurger 2002, 6.3); below, all that it
+ * has above its target, whatever its balloon does: what that brings besides goes to
+ * where free memory should be.  In any state what is above its max, unless a balloon does it.
+ *
+ * Return: pages.
+ */
+u64 mrm_policy_take(const struct mrm_take *t)
+{
+	if (t->state <= MRM_SOFT && t->balloons)
+		return 0;
+	return less(t->consumed, t->state == MRM_HIGH ? t->max : t->target);
+}
+
+/**
  * mrm_policy_balloon() - what a VM's balloon should hold
  * @b: the VM now
  *
@@ -257,8 +284,7 @@ struct mrm_missing mrm_policy_admit(u64 min, u64 max, u64 overhead, s64 unreserv
  */
 u64 mrm_policy_balloon(const struct mrm_balloon *b)
 {
-	u64 limit = lesser(less(b->size, greater(b->target, b->floor)),
-			   b->size * b->percent / 100);
+	u64 limit = mrm_policy_balloon_limit(b);
 	u64 aim = b->reclaiming ? b->target : b->max;
 	u64 pages = b->held;
 

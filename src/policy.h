@@ -82,6 +82,22 @@ struct mrm_balloon {
 	bool reclaiming;
 };
 
+/**
+ * struct mrm_take - what is to be taken from a VM without its help depends on
+ * @consumed: pages it has
+ * @target: pages it should have
+ * @max: pages it may have at the most
+ * @balloons: its balloon follows, and is not full
+ * @state: of the host
+ */
+struct mrm_take {
+	u64 consumed;
+	u64 target;
+	u64 max;
+	bool balloons;
+	enum mrm_state state;
+};
+
 u64 mrm_policy_targets(struct mrm_policy_vm *vms, unsigned int n, u64 total,
 		       unsigned int idle_tax);
 u64 mrm_policy_min_free(u64 budget, unsigned int percent);
@@ -90,5 +106,7 @@ u64 mrm_policy_threshold(enum mrm_state state, u64 min_free);
 struct mrm_missing mrm_policy_admit(u64 min, u64 max, u64 overhead, s64 unreserved,
 				    bool has_swap, u64 swap_free);
 u64 mrm_policy_balloon(const struct mrm_balloon *b);
+u64 mrm_policy_balloon_limit(const struct mrm_balloon *b);
+u64 mrm_policy_take(const struct mrm_take *t);
 
 #endif

@@ -10,6 +10,7 @@
 #include <linux/wait.h>
 
 #include "compat.h"
+#include "guest_page.h"
 #include "sample.h"
 #include "sample_pick.h"
 #include "sample_touch.h"
@@ -105,12 +106,18 @@ static void publish(struct mrm_vm *vm, bool known)
 static void clear_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigned int method)
 {
 	pick->faults = mrm_touch_clear(t, pick->index, method);
+	pick->kept = !mrm_guest_page_is_taken(t->vm, pick->index);
 }
 
 static void test_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigned int method)
 {
-	if (pick->touched || !mrm_touch_test(t, pick->index))
+	if (pick->touched)
 		return;
+	if (!mrm_touch_test(t, pick->index)) {
+		/* With its frame went what was known of touches before. */
+		pick->taken = pick->kept && mrm_guest_page_is_taken(t->vm, pick->index);
+		return;
+	}
 	pick->touched = true;
 	mrm_count(t->vm, MRM_SAMPLE_FAULTS, pick->faults);
 }
@@ -168,15 +175,19 @@ static void begin_period(struct mrm_vm *vm, const struct mrm_sample_tunables *tu
 		forget_picks(s);
 }
 
-/* Do not count picks that are RAM no more.  Both lists are in order. */
-static void forget_unplugged(struct mrm_sample *s, const struct mrm_range *ram, size_t n)
+/*
+ * Do not count picks that are RAM no more, nor those whose frame was taken and of which it is
+ * not known whether they were touched before.  Both lists are in order.
+ */
+static void forget_gone(struct mrm_sample *s, const struct mrm_range *ram, size_t n)
 {
 	unsigned int i, left = 0;
 
 	for (i = 0; i < s->n; i++) {
 		for (; n && ram->first + ram->pages <= s->picks[i].index; ram++)
 			n--;
-		if (n && ram->first <= s->picks[i].index)
+		if (n && ram->first <= s->picks[i].index &&
+		    (s->picks[i].touched || !s->picks[i].taken))
 			s->picks[left++] = s->picks[i];
 	}
 	s->n = left;
@@ -188,7 +199,7 @@ static bool end_period(struct mrm_vm *vm, const struct mrm_range *ram, size_t n)
 	struct mrm_sample *s = &vm->sample;
 	u32 touched;
 
-	forget_unplugged(s, ram, n);
+	forget_gone(s, ram, n);
 	if (!s->n)
 		return false;
 	touched = count_touched(s);

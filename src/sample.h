@@ -64,8 +64,10 @@ extern struct mrm_sample_tunables mrm_sample_tunables;
  */
 struct mrm_sample {
 	struct mrm_sample_pick {
-		unsigned long index : 62;
+		unsigned long index : 60;
 		unsigned long touched : 1;
+		unsigned long kept : 1;		/* it was not taken when the period began */
+		unsigned long taken : 1;	/* but since */
 		unsigned long faults : 1;	/* to touch it will cost a fault */
 	} *picks;
 	unsigned int n;

@@ -10,6 +10,7 @@
 #include <linux/wait.h>
 
 #include "compat.h"
+#include "frame.h"
 #include "frame_table.h"
 #include "scan.h"
 #include "scan_rate.h"
@@ -131,7 +132,8 @@ static bool begin_pass(struct mrm_vm *vm)
 	list_for_each_entry(r, &vm->ranges, node)
 		n += r->reason == MRM_ADOPTED;
 	if (n)
-		s->spans = kcalloc(n, sizeof(*s->spans), GFP_KERNEL);
+		/* Nobody is to be killed for it: who frees memory may wait for ranges_lock. */
+		s->spans = kcalloc(n, sizeof(*s->spans), GFP_KERNEL | MRM_SPARE);
 	if (s->spans) {
 		list_for_each_entry(r, &vm->ranges, node) {
 			struct mrm_span *span = &s->spans[s->nr_spans];

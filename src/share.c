@@ -42,6 +42,46 @@ unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned in
 	return shared;
 }
 
+/**
+ * mrm_share_try_block() - the same for who reclaims
+ * @vm: a VM
+ * @first: the first guest page
+ * @pages: how many, up to MRM_SHARE_BLOCK
+ *
+ * Memory may be what the holder of the share lock waits for, so it is not waited for.
+ *
+ * Context: May sleep.
+ * Return: how many guest pages, private before, are shared now.
+ */
+unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigned int pages)
+{
+	unsigned long unused = 0;
+	unsigned int shared = 0;
+
+	if (!READ_ONCE(vm->cow) || !mutex_trylock(&share_lock))
+		return 0;
+	/* A VM that came while the mode was being changed waits for the scanner. */
+	if (vm->cow && READ_ONCE(vm->share) &&
+	    vm->salt == mrm_salt_effective(vm, vm->named_salt))
+		shared = mrm_share_pages(vm, first, pages, &unused);
+	mutex_unlock(&share_lock);
+	return shared;
+}
+
+/**
+ * mrm_share_prepare() - before a VM's first page is shared
+ * @vm: the VM
+ *
+ * As mrm_share_begin(), for who reclaims: waits for nobody.
+ *
+ * Context: May sleep.
+ */
+void mrm_share_prepare(struct mrm_vm *vm)
+{
+	if (!READ_ONCE(vm->cow) && !mrm_vm_not_to_share(vm))
+		mrm_vm_start_cow(vm);
+}
+
 /* Make every shared guest page private but those of salt @keep. */
 static int unshare_all(struct mrm_vm *vm, u64 keep, bool may_stop)
 {

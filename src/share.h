@@ -4,7 +4,7 @@
  *
  * Here is who may share with whom; how pages become shared is in share_pages.c.
  *
- * One lock, the share lock, is held for each block by the scanner and by
+ * One lock, the share lock, is held for each block by the scanner, by who reclaims, and by
  * whoever changes what may be shared.  Breaking does not take it.
  */
 #ifndef MRM_SHARE_H
@@ -16,6 +16,8 @@ struct mrm_vm;
 
 unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 			     unsigned long *scanned);
+unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigned int pages);
+void mrm_share_prepare(struct mrm_vm *vm);
 bool mrm_share_begin(struct mrm_vm *vm);
 int mrm_share_set_enabled(struct mrm_vm *vm, bool share);
 int mrm_share_set_salt(struct mrm_vm *vm, const char *text);

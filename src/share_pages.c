@@ -188,7 +188,7 @@ static unsigned int share_own(void)
  * @pages: how many, up to MRM_SHARE_BLOCK
  * @scanned: where to add how many have a frame
  *
- * Context: The scanner, with the share lock held; may sleep.
+ * Context: The share lock is held; may sleep.
  * Return: how many of the guest pages, private before, are shared now.
  */
 unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned int pages,
@@ -196,7 +196,7 @@ unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned in
 {
 	unsigned int i, resident;
 
-	resident = mrm_guest_pages_get_private(vm, first, pages, block.frames);
+	resident = mrm_guest_pages_get_private(vm, first, pages, false, block.frames);
 	mrm_count(vm, MRM_SCANNED, resident);
 	*scanned += resident;
 	block.nr_own = 0;

@@ -102,9 +102,6 @@ static ssize_t share_scan_now_show(struct kobject *kobj, struct kobj_attribute *
 
 static struct kobj_attribute share_scan_now = __ATTR_RW(share_scan_now);
 
-#define HOST_COUNTER(_name, _counter)	\
-	MRM_HOST_VALUE(_name, "%ld", mrm_counter_read(&mrm_host_counters, _counter))
-
 static unsigned long host_adopted_pages(void)
 {
 	unsigned long id = 0, pages = 0;
@@ -131,17 +128,17 @@ static long host_saved(void)
 MRM_HOST_VALUE(vms, "%lu", mrm_nr_vms());
 MRM_HOST_VALUE(adopted_bytes, "%lu", host_adopted_pages() << PAGE_SHIFT);
 MRM_HOST_VALUE(resident_pages, "%ld", host_resident());
-HOST_COUNTER(private_pages, MRM_PRIVATE);
-HOST_COUNTER(shared_pages, MRM_SHARED);
+MRM_HOST_COUNTER(private_pages, MRM_PRIVATE);
+MRM_HOST_COUNTER(shared_pages, MRM_SHARED);
 MRM_HOST_VALUE(shared_frames, "%ld", mrm_shared_frames());
-HOST_COUNTER(zero_pages, MRM_ZERO);
+MRM_HOST_COUNTER(zero_pages, MRM_ZERO);
 MRM_HOST_VALUE(zero_frames, "%ld", mrm_zero_frames());
 MRM_HOST_VALUE(saved_pages, "%ld", host_saved());
-HOST_COUNTER(scanned_pages, MRM_SCANNED);
-HOST_COUNTER(hinted_pages, MRM_HINTED);
-HOST_COUNTER(broken_pages, MRM_BROKEN);
-HOST_COUNTER(ineligible_pages, MRM_INELIGIBLE);
-HOST_COUNTER(discarded_pages, MRM_DISCARDED);
+MRM_HOST_COUNTER(scanned_pages, MRM_SCANNED);
+MRM_HOST_COUNTER(hinted_pages, MRM_HINTED);
+MRM_HOST_COUNTER(broken_pages, MRM_BROKEN);
+MRM_HOST_COUNTER(ineligible_pages, MRM_INELIGIBLE);
+MRM_HOST_COUNTER(discarded_pages, MRM_DISCARDED);
 MRM_HOST_VALUE(full_scans, "%lu", mrm_scan_rounds());
 MRM_HOST_VALUE(scan_cpu_ns, "%llu", mrm_scan_cpu_ns());
 
@@ -188,6 +185,7 @@ static const struct attribute_group *root_groups[] = {
 	&root_group,
 	&mrm_sample_host_group,
 	&mrm_balance_host_group,
+	&mrm_reclaim_host_group,
 	NULL
 };
 

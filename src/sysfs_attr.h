@@ -54,6 +54,9 @@ ssize_t mrm_tunable_store(struct kobject *kobj, struct kobj_attribute *attr, con
 	}											\
 	static struct kobj_attribute host_##_name = __ATTR_RO(_name)
 
+#define MRM_HOST_COUNTER(_name, _counter)	\
+	MRM_HOST_VALUE(_name, "%ld", mrm_counter_read(&mrm_host_counters, _counter))
+
 /**
  * struct mrm_vm_attr - a file of a VM
  * @attr: the file
@@ -83,6 +86,13 @@ struct mrm_vm_attr {
 	}											\
 	MRM_VM_ATTR(_name, 0444, vm_##_name##_show, NULL)
 
+#define MRM_VM_COUNTER(_name, _counter)								\
+	static struct mrm_vm_attr vm_##_name = {						\
+		.attr = { .name = #_name, .mode = 0444 },					\
+		.counter = _counter,								\
+		.show = mrm_vm_counter_show,							\
+	}
+
 /* Say in the log what was written to a file, and what it takes; returns -EINVAL. */
 static inline ssize_t mrm_attr_refuse(const struct kobject *kobj, const char *name,
 				      const char *buf, size_t n, unsigned long min,
@@ -109,6 +119,10 @@ extern const struct attribute_group mrm_sample_vm_group;
 extern const struct attribute_group mrm_balance_host_group;
 extern const struct attribute_group mrm_balance_vm_group;
 
+extern const struct attribute_group mrm_reclaim_host_group;
+extern const struct attribute_group mrm_reclaim_vm_group;
+
+ssize_t mrm_vm_counter_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf);
 int mrm_sysfs_vm_add(struct mrm_vm *vm, struct kobject *parent);
 void mrm_sysfs_vm_remove(struct mrm_vm *vm);
 

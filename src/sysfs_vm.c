@@ -14,17 +14,17 @@
 #include "sysfs_attr.h"
 #include "vm.h"
 
-static ssize_t vm_counter_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf)
+/**
+ * mrm_vm_counter_show() - show a counter of a VM
+ * @vm: the VM
+ * @attr: of the file
+ * @buf: a page
+ * Return: bytes.
+ */
+ssize_t mrm_vm_counter_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf)
 {
 	return sysfs_emit(buf, "%ld\n", mrm_counter_read(&vm->counters, attr->counter));
 }
-
-#define VM_COUNTER(_name, _counter)							\
-	static struct mrm_vm_attr vm_##_name = {						\
-		.attr = { .name = #_name, .mode = 0444 },				\
-		.counter = _counter,							\
-		.show = vm_counter_show,						\
-	}
 
 /* What a walk finds, for which there may be no memory. */
 #define VM_SHARING(_name, _member)							\
@@ -104,18 +104,18 @@ MRM_VM_VALUE(adopted_bytes, "%lu", atomic_long_read(&vm->adopted) << PAGE_SHIFT)
 MRM_VM_ATTR(not_adopted_bytes, 0444, vm_not_adopted_bytes_show, NULL);
 MRM_VM_ATTR(not_adopted_reason, 0444, vm_not_adopted_reason_show, NULL);
 MRM_VM_VALUE(resident_pages, "%ld", mrm_vm_resident(vm));
-VM_COUNTER(private_pages, MRM_PRIVATE);
-VM_COUNTER(shared_pages, MRM_SHARED);
-VM_COUNTER(zero_pages, MRM_ZERO);
+MRM_VM_COUNTER(private_pages, MRM_PRIVATE);
+MRM_VM_COUNTER(shared_pages, MRM_SHARED);
+MRM_VM_COUNTER(zero_pages, MRM_ZERO);
 VM_SHARING(saved_pages, saved);
 VM_SHARING(saved_within_pages, saved_within);
-VM_COUNTER(scanned_pages, MRM_SCANNED);
-VM_COUNTER(hinted_pages, MRM_HINTED);
-VM_COUNTER(broken_pages, MRM_BROKEN);
-VM_COUNTER(ineligible_pages, MRM_INELIGIBLE);
-VM_COUNTER(discarded_pages, MRM_DISCARDED);
+MRM_VM_COUNTER(scanned_pages, MRM_SCANNED);
+MRM_VM_COUNTER(hinted_pages, MRM_HINTED);
+MRM_VM_COUNTER(broken_pages, MRM_BROKEN);
+MRM_VM_COUNTER(ineligible_pages, MRM_INELIGIBLE);
+MRM_VM_COUNTER(discarded_pages, MRM_DISCARDED);
 MRM_VM_VALUE(full_scans, "%ld", atomic_long_read(&vm->full_scans));
-VM_COUNTER(scan_cpu_ns, MRM_SCAN_NS);
+MRM_VM_COUNTER(scan_cpu_ns, MRM_SCAN_NS);
 VM_SHARING(overhead_bytes, overhead);
 MRM_VM_VALUE(share_state, "%s", READ_ONCE(vm->share_state));
 MRM_VM_ATTR(share, 0644, vm_share_show, vm_share_store);
@@ -155,6 +155,7 @@ static const struct attribute_group *vm_groups[] = {
 	&vm_group,
 	&mrm_sample_vm_group,
 	&mrm_balance_vm_group,
+	&mrm_reclaim_vm_group,
 	NULL
 };
 

@@ -9,6 +9,7 @@
 
 #include "discard.h"
 #include "guest_file.h"
+#include "guest_swap.h"
 #include "salt.h"
 #include "vm.h"
 #include "vm_events.h"
@@ -266,12 +267,17 @@ static struct mrm_vm *create(struct mm_struct *mm, struct task_struct *task)
 	vm->memcg = get_mem_cgroup_from_mm(mm);
 	vm->pid = task_tgid_nr(task);
 	vm->share = true;
+	vm->reclaim_to = ULONG_MAX;
+	vm->block_above = ULONG_MAX;
 	vm->share_state = "waiting";
 	mutex_init(&vm->lock);
 	mutex_init(&vm->ranges_lock);
 	mutex_init(&vm->sharing.lock);
 	INIT_LIST_HEAD(&vm->ranges);
 	INIT_LIST_HEAD(&vm->kvms);
+	mrm_guest_swap_vm(vm);
+	INIT_LIST_HEAD(&vm->zipped);
+	spin_lock_init(&vm->zipped_lock);
 	spin_lock_init(&vm->kvms_lock);
 	INIT_WORK(&vm->gone_work, gone_work);
 	INIT_WORK(&vm->cow_work, cow_work);

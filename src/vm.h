@@ -30,6 +30,7 @@ struct dentry;
 struct kvm;
 struct mem_cgroup;
 struct mrm_named_salt;
+struct mrm_swap;
 
 #define MRM_NAME_MAX	64
 
@@ -133,6 +134,30 @@ struct mrm_balance {
 	unsigned long balloon_target;
 };
 
+#define MRM_SWAP_WRITERS	4	/* works of a VM that write its swap file at once */
+#define MRM_SWAP_READERS	16	/* and that read it */
+#define MRM_AHEAD_BITS		3
+
+/**
+ * struct mrm_swapper - a work that writes or reads a VM's swap file
+ * @work: it, with a reference to the VM while it is queued or runs
+ * @vm: the VM
+ */
+struct mrm_swapper {
+	struct work_struct work;
+	struct mrm_vm *vm;
+};
+
+/**
+ * struct mrm_ahead - neighbours that are read with a swapped guest page, see swap_ahead.h
+ * @next: the guest page behind what was read last
+ * @window: how many
+ */
+struct mrm_ahead {
+	unsigned long next;
+	unsigned int window;
+};
+
 /**
  * struct mrm_vm - a VM
  * @inode: of the pseudo file; i_mapping finds all mappings of a guest page
@@ -168,6 +193,25 @@ struct mrm_balance {
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
+ * @block_above: frames above which it is blocked in the state low, see block.c
+ * @block_gives: it has a balloon that may give more
+ * @blocked: its vCPUs that are
+ * @reclaim_to: frames that are to be left to it, see reclaim.c; ULONG_MAX: all
+ * @reclaim: how that goes; the reclaimer's alone, but for vain.  order: what it was told last;
+ *	looked, freed: guest pages looked at of late, and bytes that brought; vain: it was
+ *	given up; retry: jiffies, before which one that waits for memory is not tried again
+ * @zipped: its struct mrm_zipped, oldest first
+ * @zipped_lock: protects @zipped; a leaf
+ * @swap: its swap file, or NULL; set once, under files_lock of swap.c
+ * @writes: runs of frames that are to be written to it, see guest_swap.c
+ * @reads: runs of frames that are to be read from it
+ * @swap_lock: protects @writes, @reads and @next_reader; a leaf
+ * @nr_writes: runs that are in @writes or being written
+ * @next_reader: who is queued next
+ * @writers: who writes them
+ * @readers: who reads them: its own, so that no VM waits for another's disk
+ * @ahead: of its swap file, by region of guest RAM
+ * @ahead_lock: protects @ahead; a leaf
  * @sharing: cached recount of what sharing saves, see sharing.c
  * @counted: in the number of VMs
  * @by_mm: in the hash by mm
@@ -217,6 +261,28 @@ struct mrm_vm {
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;
+	unsigned long block_above;
+	bool block_gives;
+	atomic_t blocked;
+	unsigned long reclaim_to;
+	struct mrm_reclaim {
+		unsigned long order;
+		unsigned int looked;
+		unsigned long freed;
+		bool vain;
+		unsigned long retry;
+	} reclaim;
+	struct list_head zipped;
+	spinlock_t zipped_lock;
+	struct mrm_swap *swap;
+	struct list_head writes, reads;
+	spinlock_t swap_lock;
+	atomic_t nr_writes;
+	unsigned int next_reader;
+	struct mrm_swapper writers[MRM_SWAP_WRITERS];
+	struct mrm_swapper readers[MRM_SWAP_READERS];
+	struct mrm_ahead ahead[1 << MRM_AHEAD_BITS];
+	spinlock_t ahead_lock;
 	struct mrm_sharing_cache {
 		struct mutex lock;
 		u64 until_ns;
@@ -285,11 +351,15 @@ void mrm_vm_resized(struct mrm_vm *vm);
 int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm);
 void mrm_kvm_destroyed(struct kvm *kvm);
 bool mrm_vm_start_cow(struct mrm_vm *vm);
+const char *mrm_vm_not_to_take(struct mrm_vm *vm);
 const char *mrm_vm_not_to_share(struct mrm_vm *vm);
 bool mrm_vm_runs(struct mrm_vm *vm);
+bool mrm_vm_runs_on(struct mrm_vm *vm, struct task_struct *task);
 void mrm_vm_set_ranges(struct mrm_vm *vm, struct kvm *kvm, struct list_head *ranges);
 void mrm_ranges_free(struct list_head *ranges);
 struct mrm_range *mrm_vm_copy_ram(struct mrm_vm *vm, size_t *n, unsigned long *pages);
+bool mrm_vm_draw_adopted(struct mrm_vm *vm, u64 random, unsigned int run, unsigned long *first,
+			 unsigned long *pages);
 long mrm_vm_size_pages(struct mrm_vm *vm);
 long mrm_vm_not_adopted(struct mrm_vm *vm, enum mrm_reason *reason);
 

@@ -7,6 +7,7 @@
 #include "frame_table.h"
 #include "vm.h"
 #include "vm_memory.h"
+#include "zip.h"
 
 /*
  * What a process has of memory that is not in our care.  Guest RAM cannot be told
@@ -32,14 +33,61 @@ static unsigned long part(long pages, long frames, long names)
 }
 
 /**
- * mrm_vm_memory() - what a VM has
+ * struct parts - what a VM has in frames of ours, in guest pages and in frames
+ * @private: guest pages with a frame of their own
+ * @shared: with a shared frame, but for zero pages
+ * @zero: zero pages
+ * @shared_frames: the VM's part of the shared frames
+ * @zero_frames: the VM's part of the zero frames
+ * @zip_frames: the VM's part of the frames for zipped pages
+ */
+struct parts {
+	long private, shared, zero;
+	unsigned long shared_frames, zero_frames, zip_frames;
+};
+
+static struct parts parts_of(struct mrm_vm *vm)
+{
+	long zeroes = mrm_counter_read(&mrm_host_counters, MRM_ZERO);
+	long names = mrm_counter_read(&mrm_host_counters, MRM_SHARED) - zeroes;
+	long zipped = mrm_counter_read(&vm->counters, MRM_ZIPPED_BYTES);
+	long all_zipped = mrm_counter_read(&mrm_host_counters, MRM_ZIPPED_BYTES);
+	struct parts p = {};
+
+	p.private = max(mrm_counter_read(&vm->counters, MRM_PRIVATE), 0L);
+	p.zero = max(mrm_counter_read(&vm->counters, MRM_ZERO), 0L);
+	p.shared = max(mrm_counter_read(&vm->counters, MRM_SHARED) - p.zero, 0L);
+	p.shared_frames = part(p.shared, mrm_shared_frames() - mrm_zero_frames(), names);
+	p.zero_frames = part(p.zero, mrm_zero_frames(), zeroes);
+	/* They change as they are read. */
+	if (zipped > 0 && all_zipped >= zipped)
+		p.zip_frames = mul_u64_u64_div_u64(zipped, mrm_zip_frames(), all_zipped);
+	return p;
+}
+
+/**
+ * mrm_vm_frames() - what a VM has in frames of ours
  * @vm: the VM
- * @m: the answer
  *
  * Each shared guest page is taken to cost as much as any other in the host,
  * frames / names, zero pages apart; so what the VMs consume adds up to the frames
- * there are, and nothing has to be walked.  What one VM really saves is
- * saved_pages (sharing.c).
+ * there are, and nothing has to be walked.  So do zipped pages, by their bytes.  What one
+ * VM really saves is saved_pages (sharing.c).
+ *
+ * Context: Any.
+ * Return: pages.
+ */
+unsigned long mrm_vm_frames(struct mrm_vm *vm)
+{
+	struct parts p = parts_of(vm);
+
+	return p.private + p.shared_frames + p.zero_frames + p.zip_frames;
+}
+
+/**
+ * mrm_vm_memory() - what a VM has
+ * @vm: the VM
+ * @m: the answer
  *
  * Of memory that was not adopted, what the process has of memory is taken, up
  * to the size of those ranges.
@@ -49,22 +97,21 @@ static unsigned long part(long pages, long frames, long names)
  */
 int mrm_vm_memory(struct mrm_vm *vm, struct mrm_vm_memory *m)
 {
-	long private = max(mrm_counter_read(&vm->counters, MRM_PRIVATE), 0L);
-	long zero = max(mrm_counter_read(&vm->counters, MRM_ZERO), 0L);
-	long shared = max(mrm_counter_read(&vm->counters, MRM_SHARED) - zero, 0L);
-	long zeroes = mrm_counter_read(&mrm_host_counters, MRM_ZERO);
-	long names = mrm_counter_read(&mrm_host_counters, MRM_SHARED) - zeroes;
 	long size = mrm_vm_size_pages(vm), not_adopted;
-	unsigned long foreign, frames;
+	struct parts p = parts_of(vm);
+	unsigned long foreign, taken;
 
 	if (size < 0)
 		return size;
 	not_adopted = max(size - atomic_long_read(&vm->adopted), 0L);
 	foreign = min_t(unsigned long, not_adopted, foreign_pages(vm->mm));
-	frames = part(shared, mrm_shared_frames() - mrm_zero_frames(), names);
+	taken = mrm_counter_read(&vm->counters, MRM_ZIPPED) +
+		mrm_counter_read(&vm->counters, MRM_SWAPPED);
 	m->size = size;
-	m->granted = private + shared + zero + foreign;
-	m->consumed = private + frames + part(zero, mrm_zero_frames(), zeroes) + foreign;
-	m->saved = shared - frames;
+	m->granted = p.private + p.shared + p.zero + foreign;
+	m->frames = p.private + p.shared_frames + p.zero_frames + p.zip_frames;
+	m->consumed = m->frames + foreign;
+	m->saved = p.shared - p.shared_frames;
+	m->taken = taken > p.zip_frames ? taken - p.zip_frames : 0;
 	return 0;
 }

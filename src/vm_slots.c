@@ -4,6 +4,7 @@
  * slots.
  */
 #include <linux/kvm_host.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
@@ -94,23 +95,66 @@ bool mrm_vm_runs(struct mrm_vm *vm)
 	return found;
 }
 
+/* Is a thread one of its vCPUs, and in KVM_RUN?  Context: kvms_lock held, @kvm not dead. */
+static bool runs_on(struct kvm *kvm, struct task_struct *task)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	/* Only compared: it may be another by now, if it is not the current one's. */
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		if (rcu_access_pointer(vcpu->pid) == task_pid(task))
+			return mutex_is_locked(&vcpu->mutex);
+	return false;
+}
+
 /**
- * mrm_vm_not_to_share() - why none of the VM's memory may be shared now
+ * mrm_vm_runs_on() - is this thread a vCPU of the VM, in KVM_RUN?
+ * @vm: the VM
+ * @task: the current thread
+ *
+ * See mrm_vm_runs().  There it holds no lock of QEMU's.
+ *
+ * Context: Any but under kvms_lock.
+ * Return: true if it is.
+ */
+bool mrm_vm_runs_on(struct mrm_vm *vm, struct task_struct *task)
+{
+	struct mrm_kvm *k;
+	bool found = false;
+
+	/* kvms_lock keeps KVM from freeing those that are not dead. */
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node) {
+		found = !k->dead && runs_on(k->kvm, task);
+		if (found)
+			break;
+	}
+	spin_unlock_irq(&vm->kvms_lock);
+	return found;
+}
+
+/* Half of the VM or more. */
+static bool are_many(struct mrm_vm *vm, unsigned long pages)
+{
+	return pages && pages >= atomic_long_read(&vm->adopted) / 2;
+}
+
+/**
+ * mrm_vm_not_to_take() - why no frame may be taken from the VM now
  * @vm: the VM
  *
- * A VM with an assigned device has all its memory pinned; it is adopted but
- * never shared.  Devices pin before the first vCPU runs.
+ * A VM with an assigned device has all its memory pinned; it is adopted, but its frames
+ * stay what they are.  Devices pin before the first vCPU runs.
  *
  * Context: May sleep.
- * Return: why, in words; NULL if it may.
+ * Return: why, in words; NULL if they may be taken.
  */
-const char *mrm_vm_not_to_share(struct mrm_vm *vm)
+const char *mrm_vm_not_to_take(struct mrm_vm *vm)
 {
 	bool device = false, ran = false;
 	struct mrm_kvm *k;
 
-	if (!READ_ONCE(vm->share))
-		return "off";
 	if (!atomic_long_read(&vm->adopted))
 		return "nothing adopted";
 	/* mlockall(MCL_FUTURE), as QEMU does for <locked/> when it has its
@@ -129,13 +173,26 @@ const char *mrm_vm_not_to_share(struct mrm_vm *vm)
 	spin_unlock_irq(&vm->kvms_lock);
 	if (device)
 		return "device assigned";
-	/* io_uring buffers, iommufd and vDPA count in pinned_vm; VFIO counts
-	 * all of guest RAM in locked_vm, where libraries have a few pages too.
+	/* iommufd and vDPA count all of guest RAM in pinned_vm, VFIO in locked_vm.  A few
+	 * pages of the one are io_uring's buffers, of the other libraries': each of them is
+	 * known by its pin.
 	 */
-	if (atomic64_read(&vm->mm->pinned_vm) ||
-	    READ_ONCE(vm->mm->locked_vm) > atomic_long_read(&vm->adopted) / 2)
+	if (are_many(vm, atomic64_read(&vm->mm->pinned_vm)) ||
+	    are_many(vm, READ_ONCE(vm->mm->locked_vm)))
 		return "pinned";
 	return ran ? NULL : "waiting";
+}
+
+/**
+ * mrm_vm_not_to_share() - why none of the VM's memory may be shared now
+ * @vm: the VM
+ *
+ * Context: May sleep.
+ * Return: why, in words; NULL if it may.
+ */
+const char *mrm_vm_not_to_share(struct mrm_vm *vm)
+{
+	return READ_ONCE(vm->share) ? mrm_vm_not_to_take(vm) : "off";
 }
 
 /**
@@ -204,6 +261,12 @@ static bool is_seen(const struct mrm_range *r)
 	return is_ram(r) && r->reason != MRM_GUEST_MEMFD;
 }
 
+/* Runs of so many guest pages, aligned to it, that a range lies in. */
+static unsigned long runs_in(const struct mrm_range *r, unsigned int run)
+{
+	return (round_up(r->first + r->pages, run) - round_down(r->first, run)) / run;
+}
+
 /* Sorted, so that no two name the same memory; returns how many are left. */
 static size_t make_disjoint(struct mrm_range *ranges, size_t n)
 {
@@ -224,29 +287,45 @@ static size_t make_disjoint(struct mrm_range *ranges, size_t n)
 	return left;
 }
 
+/* Context: ranges_lock. */
+static size_t count_wanted(struct mrm_vm *vm, bool (*wanted)(const struct mrm_range *))
+{
+	struct mrm_range *r;
+	size_t n = 0;
+
+	list_for_each_entry(r, &vm->ranges, node)
+		n += wanted(r);
+	return n;
+}
+
 /*
  * Copy of the ranges that are wanted, sorted and disjoint, as two struct kvm of a
  * process may name the same memory; *n says how many.  NULL without memory.
+ *
+ * Memory is not allocated under ranges_lock: who reclaims it takes that lock.
  */
 static struct mrm_range *copy_ranges(struct mrm_vm *vm, bool (*wanted)(const struct mrm_range *),
 				     size_t *n)
 {
-	struct mrm_range *r, *copy;
-	size_t room = 0;
+	struct mrm_range *r, *copy = NULL;
+	size_t room = 0, needed;
 
 	*n = 0;
 	mutex_lock(&vm->ranges_lock);
-	list_for_each_entry(r, &vm->ranges, node)
-		room += wanted(r);
-	copy = kvcalloc(room, sizeof(*copy), GFP_KERNEL);
-	if (copy) {
-		list_for_each_entry(r, &vm->ranges, node)
-			if (wanted(r))
-				copy[(*n)++] = *r;
+	while ((needed = count_wanted(vm, wanted)) > room || !copy) {
+		mutex_unlock(&vm->ranges_lock);
+		kvfree(copy);
+		room = needed;
+		copy = kvcalloc(room, sizeof(*copy), GFP_KERNEL);
+		if (!copy)
+			return NULL;
+		mutex_lock(&vm->ranges_lock);
 	}
+	list_for_each_entry(r, &vm->ranges, node)
+		if (wanted(r))
+			copy[(*n)++] = *r;
 	mutex_unlock(&vm->ranges_lock);
-	if (copy)
-		*n = make_disjoint(copy, *n);
+	*n = make_disjoint(copy, *n);
 	return copy;
 }
 
@@ -278,6 +357,45 @@ struct mrm_range *mrm_vm_copy_ram(struct mrm_vm *vm, size_t *n, unsigned long *p
 	if (ram)
 		*pages = count_pages(ram, *n);
 	return ram;
+}
+
+/**
+ * mrm_vm_draw_adopted() - draw a run of guest pages from those that were adopted
+ * @vm: the VM
+ * @random: uniform in 64 bits
+ * @run: guest pages in a run, a power of two
+ * @first: the first guest page
+ * @pages: how many; less than @run at an end of guest RAM
+ *
+ * Each run is as likely as any other.
+ *
+ * Context: May sleep.
+ * Return: false if nothing was adopted.
+ */
+bool mrm_vm_draw_adopted(struct mrm_vm *vm, u64 random, unsigned int run, unsigned long *first,
+			 unsigned long *pages)
+{
+	unsigned long total = 0, nth, from, runs;
+	struct mrm_range *r;
+
+	mutex_lock(&vm->ranges_lock);
+	list_for_each_entry(r, &vm->ranges, node)
+		total += r->reason == MRM_ADOPTED ? runs_in(r, run) : 0;
+	nth = mul_u64_u64_shr(random, total, 64);
+	list_for_each_entry(r, &vm->ranges, node) {
+		if (r->reason != MRM_ADOPTED)
+			continue;
+		runs = runs_in(r, run);
+		if (nth < runs) {
+			from = round_down(r->first, run) + nth * run;
+			*first = max(from, r->first);
+			*pages = min(from + run, r->first + r->pages) - *first;
+			break;
+		}
+		nth -= runs;
+	}
+	mutex_unlock(&vm->ranges_lock);
+	return total;
 }
 
 /**

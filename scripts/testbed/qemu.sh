@@ -45,6 +45,10 @@ for i in "${!disks[@]}"; do
 	enter+=(--rw "${disks[i]}")
 	disk "disk$i" "${disks[i]}" off
 done
+if [ -n "$scratch" ]; then
+	truncate -s "$scratch" "$run/scratch"
+	disk scratch "$run/scratch" off
+fi
 
 share() {
 	emulator+=(-virtfs "local,path=$2,mount_tag=$1,security_model=none,multidevs=remap,readonly=$3")

@@ -38,7 +38,7 @@ bench_cleanup() {
 		dmesg | tail -n 15
 		tail -n 20 "$mrmd_log" "$guest_logs"/*.log 2>/dev/null || :
 	fi
-	[ -z "$mrmd_pid" ] || mrmd_kill
+	[ -z "$mrmd_pid" ] || mrmd_kill || :
 	cp "$mrmd_log" "$MRM_OUT/mrmd.log" 2>/dev/null || :
 	[ ${#bench_guests[@]} = 0 ] || bench_end "${bench_guests[@]}" || :
 	exit "$status"
@@ -51,6 +51,8 @@ bench_begin() {
 		"under libvirt $(libvirtd --version | sed 's/.* //')"
 	[ -d /sys/module/kvm_mrm ] || insmod "$MRM_BUILD/kvm_mrm.ko"
 	echo 0 >"$mrm/share_cpu_max"
+	# What the host takes by itself no balloon is asked for.
+	echo 0 >"$mrm/zip_max"
 	libvirt_start
 	trap bench_cleanup EXIT
 	[ -z "${1-}" ] || head -c "$1M" /dev/urandom >"$bench_disk"

@@ -29,7 +29,7 @@
 #define FUZZ_CHILDREN	8U
 #define FUZZ_WRONG	(-10000L)	/* what an operation returns that found a fault */
 #define FUZZ_VM_EXIT	7	/* exit status of a VM that found one in a signal handler */
-#define FUZZ_DISK	"/dev/ram0"
+#define FUZZ_SWAP	"/dev/ram%u"	/* from 1 */
 
 /**
  * struct fuzz_page - what a page of RAM must hold

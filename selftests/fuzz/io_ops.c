@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "fuzz.h"
 
 #ifndef UFFD_FEATURE_WP_UNPOPULATED
@@ -37,7 +38,7 @@ static long direct_out(struct fuzz *f)
 {
 	size_t at = fuzz_random(f, FUZZ_OPEN - f->count + 1), i;
 	ssize_t n;
-	int fd = open(FUZZ_DISK, O_WRONLY | O_DIRECT | O_CLOEXEC), err;
+	int fd = open(DISK_RAM, O_WRONLY | O_DIRECT | O_CLOEXEC), err;
 
 	if (fd < 0)
 		return -errno;
@@ -68,7 +69,7 @@ static long direct_in(struct fuzz *f)
 		if (!f->v->disk_known[at + i])
 			return -ENODATA;
 	}
-	fd = open(FUZZ_DISK, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	fd = open(DISK_RAM, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	n = pread(fd, fuzz_address(f->first), f->count * PAGE_SIZE, disk_offset(f, at));

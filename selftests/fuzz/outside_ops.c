@@ -235,6 +235,8 @@ static long tune(struct fuzz *f)
 		{ "sample_period", { "1", "0", "1", "2" }, false },
 		{ "sample_pages", { "1000", "100", "1", "10000" }, false },
 		{ "sample_method", { "1", "0", "1", "0" }, false },
+		{ "zip_max", { "50", "0", "1", "10" }, false },
+		{ "zip_algorithm", { "lz4", "zstd", "lz4", "zstd" }, false },
 	};
 	unsigned int i = fuzz_random(f, sizeof(knobs) / sizeof(knobs[0]));
 	const char *value = knobs[i].values[fuzz_random(f, 2) ? 0 : fuzz_random(f, 4)];
@@ -242,6 +244,13 @@ static long tune(struct fuzz *f)
 	fuzz_detail(f, "%s = %s", knobs[i].file, value);
 	return knobs[i].of_vm ? mrm_vm_set(f->pid, knobs[i].file, value) :
 				mrm_set(knobs[i].file, value);
+}
+
+/* Some of it is taken: zipped, or written to its swap file. */
+static long reclaim(struct fuzz *f)
+{
+	fuzz_detail(f, "%zu pages", f->count);
+	return mrm_vm_reclaim(f->pid, f->count * PAGE_SIZE);
 }
 
 /* With fewer bits of the hash different pages look equal. */
@@ -289,6 +298,7 @@ const struct fuzz_op fuzz_outside_ops[] = {
 	{ "clear_refs", 3, FUZZ_OUTSIDE | FUZZ_MUST, clear_refs },
 	{ "files of /proc/PID", 3, FUZZ_OUTSIDE | FUZZ_ANYWHERE | FUZZ_MUST, read_proc },
 	{ "move_pages", 2, FUZZ_OUTSIDE | FUZZ_ANYWHERE, move_to_node },
+	{ "reclaim", 16, FUZZ_OUTSIDE | FUZZ_ANYWHERE | FUZZ_MUST, reclaim },
 	{ "tunables", 10, FUZZ_OUTSIDE | FUZZ_MUST, tune },
 	{ "hash_bits", 1, FUZZ_OUTSIDE | FUZZ_MUST, hash_bits },
 	{ "counters", 4, FUZZ_OUTSIDE | FUZZ_MUST, read_counters },

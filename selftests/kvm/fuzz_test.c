@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "../fuzz/fuzz.h"
+#include "disk.h"
 #include "mrm.h"
 #include "setting.h"
 #include "tap.h"
@@ -100,7 +102,7 @@ static struct vm_process vms[VMS];
 static unsigned int lives[VMS];
 static struct fuzz_vm *models;		/* of each VM, shared with it */
 static pid_t orphans[ORPHANS];		/* they outlive their VM */
-static long most_shared, on_adopted, ends[4];
+static long most_shared, on_adopted, with_swap, ends[4];
 
 static uint32_t random_below(uint32_t n)
 {
@@ -221,6 +223,15 @@ static void bury_all(void)
 			bury(&models[i].child[j]);
 }
 
+/* Swap, if there are such disks and the last VM has let go of it. */
+static void give_swap(unsigned int i)
+{
+	char path[DISK_PATH];
+
+	snprintf(path, sizeof(path), FUZZ_SWAP, i + 1);
+	with_swap += !disk_hand_over(path, vms[i].pid);
+}
+
 static void start_vm(unsigned int i)
 {
 	const struct vm_config config = { .pages = 1, .vcpus = 2, .no_slots = true };
@@ -233,6 +244,7 @@ static void start_vm(unsigned int i)
 	if (err)
 		tap_bail("a VM does not start: %s", strerror(-err));
 	mrm_vm_set(vms[i].pid, "salt", "fuzz");
+	give_swap(i);
 	lives[i]++;
 }
 
@@ -522,7 +534,7 @@ static void list_kinds(void)
 
 int main(int argc, char **argv)
 {
-	long seconds = setting("MRM_FUZZ_SECONDS", 60), end, discarded, broken;
+	long seconds = setting("MRM_FUZZ_SECONDS", 60), end, discarded, broken, unzips, ins;
 	unsigned int i;
 
 	/* What a VM that execs becomes. */
@@ -538,10 +550,12 @@ int main(int argc, char **argv)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (models == MAP_FAILED)
 		tap_bail("no memory");
-	if (access(FUZZ_DISK, F_OK) && system("modprobe brd rd_nr=1 rd_size=65536 2>/dev/null"))
+	if (!disk_ram())
 		tap_note("no block device in RAM (brd): no direct I/O");
 	discarded = mrm_get("discarded_pages");
 	broken = mrm_get("broken_pages");
+	unzips = mrm_get("unzips");
+	ins = mrm_get("swap_ins");
 	mrm_set("share_scan_time", "1");
 	for (i = 0; i < VMS; i++)
 		start_vm(i);
@@ -562,15 +576,19 @@ int main(int argc, char **argv)
 	check_all();
 	discarded = mrm_get("discarded_pages") - discarded;
 	broken = mrm_get("broken_pages") - broken;
+	unzips = mrm_get("unzips") - unzips;
+	ins = mrm_get("swap_ins") - ins;
 	report();
 	tap_note("seed %#lx: %lu operations, %ld on adopted memory", first_seed, done, on_adopted);
 	tap_note("VMs: %ld exited, %ld killed, %ld reaped, %ld became another program", ends[0],
 		 ends[1], ends[2], ends[3]);
 	tap_note("%ld pages shared at one time, %ld broken, %ld discarded", most_shared, broken,
 		 discarded);
+	tap_note("%ld unzipped; %ld VMs with swap, %ld read from it", unzips, with_swap, ins);
 	tap_ok(on_adopted > (long)done / 5, "many operations were on adopted memory");
 	tap_ok(most_shared > 0 && broken > 0 && discarded > 0,
 	       "pages were shared, broken, and discarded");
+	tap_ok(unzips > 0 && (ins > 0 || !with_swap), "pages were zipped and swapped, and wanted");
 	end_all("in the end");
 	tap_ok(mrm_unload_wait(MRM_LONG) && !mrm_load(), "the module unloads");
 	return tap_done();

@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
@@ -305,11 +306,11 @@ static void *scan_on(void *unused)
 
 static void test_direct(void)
 {
-	struct direct d = { .seed = 42, .path = "/dev/ram0" };
+	struct direct d = { .seed = 42, .path = DISK_RAM };
 	pthread_t scanner;
 	long n, broken;
 
-	if (access(d.path, F_OK) && system("modprobe brd rd_nr=1 rd_size=65536 2>/dev/null")) {
+	if (!disk_ram()) {
 		tap_skip("no block device in RAM (brd)", "O_DIRECT");
 		return;
 	}

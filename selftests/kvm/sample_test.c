@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "mrm.h"
 #include "setting.h"
 #include "tap.h"
@@ -203,7 +204,7 @@ static long direct_write(struct vm *vm, void *arg)
 {
 	const struct guest_work *work = arg;
 	ssize_t bytes = work->count * PAGE_SIZE;
-	int fd = open("/dev/ram0", O_RDWR | O_DIRECT | O_CLOEXEC);
+	int fd = open(DISK_RAM, O_RDWR | O_DIRECT | O_CLOEXEC);
 	long err = 0;
 
 	if (fd < 0 || pwrite(fd, vm_page(vm, work->first), bytes, 0) != bytes)
@@ -262,8 +263,7 @@ static void test_others(int method, unsigned int b)
 		seen(&p, 50, "process_vm_readv()", method, b);
 		work.first = 300;
 		work.count = 64;
-		if (!access("/dev/ram0", F_OK) ||
-		    !system("modprobe brd rd_nr=1 rd_size=65536 2>/dev/null")) {
+		if (disk_ram()) {
 			tap_equal(process_call(&p, direct_write, &work, sizeof(work)), 0,
 				  "O_DIRECT");
 			seen(&p, 64, "O_DIRECT", method, b);

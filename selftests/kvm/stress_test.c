@@ -2,8 +2,9 @@
 /*
  * Guests and a thread of their user space write known contents, few enough that
  * pages become equal within and between VMs all the time, and discard random
- * ranges, while the scanner runs flat out.  Each page has one writer, which
- * verifies all of it before each change; not one byte may be wrong.
+ * ranges, while the scanner runs flat out and memory is taken from them at random.  Each
+ * page has one writer, which verifies all of it before each change; not one byte may be
+ * wrong.
  *
  * MRM_STRESS_SECONDS: how long.  MRM_STRESS_SEED: to repeat.
  */
@@ -27,6 +28,8 @@
 #define KEYS	48
 #define BATCH	96
 #define RUN_MAX	48		/* pages in a row that have one writer */
+#define TAKE_MAX	(4 * MiB)	/* bytes at a time */
+#define TAKE_PAUSE_US	2000
 #define VCPU_STOPPED	3		/* exit status of a VM */
 
 static struct vm_process vms[VMS];
@@ -173,6 +176,32 @@ static void *scan_on(void *arg)
 	return NULL;
 }
 
+/**
+ * struct taking - who takes memory from the VMs
+ * @stop: end
+ * @seed: how much at a time
+ * @failed: it was refused
+ */
+struct taking {
+	volatile bool stop;
+	uint64_t seed;
+	bool failed;
+};
+
+static void *take_on(void *arg)
+{
+	struct taking *t = arg;
+	unsigned int i;
+
+	while (!t->stop && !t->failed) {
+		i = pattern_random(&t->seed, VMS);
+		t->failed = mrm_vm_reclaim(vms[i].pid, pattern_random(&t->seed, TAKE_MAX));
+		/* The guests are to do something, too. */
+		usleep(TAKE_PAUSE_US);
+	}
+	return NULL;
+}
+
 /* Runs of pages, each with a random writer. */
 static void deal_owners(struct vm_process *p, uint64_t seed)
 {
@@ -223,9 +252,10 @@ int main(void)
 	struct order order = {
 		setting_seed("MRM_STRESS_SEED"), setting("MRM_STRESS_SECONDS", 60)
 	};
+	struct taking taking = { .seed = order.seed };
 	struct scanning scanning = {};
-	long discarded, broken, scanned, result;
-	pthread_t scanner;
+	long discarded, broken, scanned, zipped, unzipped, result;
+	pthread_t scanner, taker;
 	int i;
 
 	mrm_begin();
@@ -234,13 +264,17 @@ int main(void)
 	discarded = mrm_get("discarded_pages");
 	broken = mrm_get("broken_pages");
 	scanned = mrm_get("scanned_pages");
+	zipped = mrm_get("zips");
+	unzipped = mrm_get("unzips");
+	mrm_set("zip_max", "50");
 	for (i = 0; i < VMS; i++) {
 		process_start(&vms[i], &config);
 		if (mrm_vm_set(vms[i].pid, "salt", "stress"))
 			tap_bail("cannot set the salt");
 		deal_owners(&vms[i], order.seed + i);
 	}
-	if (pthread_create(&scanner, NULL, scan_on, &scanning))
+	if (pthread_create(&scanner, NULL, scan_on, &scanning) ||
+	    pthread_create(&taker, NULL, take_on, &taking))
 		tap_bail("no thread");
 	for (i = 0; i < VMS; i++) {
 		struct order mine = { pattern_mix(order.seed + 1000 * (i + 1)), order.seconds };
@@ -250,6 +284,8 @@ int main(void)
 	for (i = 0; i < VMS; i++) {
 		result = process_receive_or_end(&vms[i], order.seconds * 1000 + 2 * MRM_LONG);
 		if (result == -ECHILD && ended_with(&vms[i], VCPU_STOPPED)) {
+			taking.stop = true;
+			pthread_join(taker, NULL);
 			scanning.stop = true;
 			pthread_join(scanner, NULL);
 			mrm_set("share_scan_time", "0");
@@ -257,9 +293,12 @@ int main(void)
 		}
 		tap_equal(result, 0, "VM %d: not one wrong byte", i);
 	}
+	taking.stop = true;
+	pthread_join(taker, NULL);
 	scanning.stop = true;
 	pthread_join(scanner, NULL);
 	mrm_set("share_scan_time", "0");
+	tap_ok(!taking.failed, "memory was taken whenever it was asked for");
 	tap_ok(!scanning.failed, "every round of the scanner came to an end");
 	/* With all 64 bits of the hash there is no false match. */
 	tap_equal(mrm_get("ineligible_pages"), 0, "no page was barred");
@@ -275,12 +314,16 @@ int main(void)
 	discarded = mrm_get("discarded_pages") - discarded;
 	broken = mrm_get("broken_pages") - broken;
 	scanned = mrm_get("scanned_pages") - scanned;
+	zipped = mrm_get("zips") - zipped;
+	unzipped = mrm_get("unzips") - unzipped;
 	tap_note("%ld rounds, %ld pages scanned, %ld shared at one time, %ld broken, %ld discarded",
 		 scanning.rounds, scanned, scanning.most_shared, broken, discarded);
+	tap_note("%ld zipped, %ld unzipped", zipped, unzipped);
 	tap_ok(scanning.rounds > 0 && scanned > 0, "pages were scanned");
 	tap_ok(scanning.most_shared > 0, "pages were shared");
 	tap_ok(broken > 0, "sharing was broken");
 	tap_ok(discarded > 0, "pages were discarded");
+	tap_ok(zipped > 0 && unzipped > 0, "pages were zipped and unzipped");
 	for (i = 0; i < VMS; i++)
 		process_stop(&vms[i]);
 	mrm_nothing_left("after both have ended");

@@ -150,8 +150,10 @@ static inline int guest_churn_page(const struct guest_view *view, uint64_t page,
 	if (what < 6)
 		return 0;
 	if (what < 12) {
+		uint32_t key = pattern_random(seed, keys);
+
 		/* Key 0 is the zero page. */
-		view->states[page] = pattern_random(seed, keys);
+		view->states[page] = key % 2 ? key | THIN : key;
 		pattern_fill(guest_page(view, page), view->states[page]);
 	} else {
 		uint64_t state = view->states[page];

@@ -351,6 +351,21 @@ int mrm_debug_write(const char *file, const char *text)
 }
 
 /**
+ * mrm_vm_reclaim() - have memory taken from a VM, now
+ * @pid: the VM
+ * @bytes: how much; less is no error
+ * Return: 0 or a negative errno.
+ */
+int mrm_vm_reclaim(pid_t pid, long bytes)
+{
+	char file[64], text[32];
+
+	snprintf(file, sizeof(file), "vm/%d/reclaim", pid);
+	snprintf(text, sizeof(text), "%ld", bytes);
+	return mrm_debug_write(file, text);
+}
+
+/**
  * mrm_vm_range() - what became of a piece of guest RAM
  * @pid: the VM's process
  * @start: the first address of the piece, there
@@ -510,6 +525,8 @@ static const struct {
 	{ "sample_period", 0, 60 },
 	{ "sample_pages", 100, 100 },
 	{ "sample_method", 0, 0 },
+	{ "zip_max", 10, 10 },
+	{ "limit_bytes", 0, 0 },
 };
 
 #define NR_TUNABLES (sizeof(tunables) / sizeof(tunables[0]))
@@ -524,6 +541,7 @@ static void set_defaults(void)
 		return;
 	for (i = 0; i < NR_TUNABLES; i++)
 		mrm_set_number(tunables[i].file, tunables[i].by_default);
+	mrm_set("zip_algorithm", "lz4");
 	mrm_debug_write("hash_bits", "64");
 }
 
@@ -537,6 +555,7 @@ void mrm_tune(void)
 	for (i = 0; i < NR_TUNABLES; i++)
 		if (mrm_set_number(tunables[i].file, tunables[i].in_tests))
 			tap_bail("cannot set %s", tunables[i].file);
+	mrm_set("zip_algorithm", "lz4");
 	if (setting("MRM_SAMPLING", 0)) {
 		mrm_set_number("sample_pages", 10000);
 		mrm_set_number("sample_method", setting("MRM_SAMPLING", 0) - 1);
@@ -603,7 +622,7 @@ bool mrm_nothing_left(const char *when)
 	static const char * const files[] = {
 		"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages",
 		"shared_frames", "zero_pages", "zero_frames", "saved_pages", "hinted_pages",
-		"ineligible_pages"
+		"ineligible_pages", "zipped_pages", "zip_bytes", "zip_frames", "swapped_pages"
 	};
 	bool gone = mrm_wait("vms", 0, 0, MRM_LONG), zero = true;
 	long value[sizeof(files) / sizeof(files[0])];

@@ -35,6 +35,7 @@ bool mrm_vm_wait(pid_t pid, const char *file, long low, long high, int ms);
 
 int mrm_debug_read(const char *file, char *buf, size_t size);
 int mrm_debug_write(const char *file, const char *text);
+int mrm_vm_reclaim(pid_t pid, long bytes);
 char *mrm_vm_range(pid_t pid, const void *start, char buf[MRM_TEXT]);
 
 bool mrm_loaded(void);

@@ -4,7 +4,8 @@
  *
  * What a guest page must hold follows from one number, its state:
  *
- *   bits 0-31   key; 0 fills the page with zeroes
+ *   bits 0-31   key; 0 fills the page with zeroes.  With bit 31 only a quarter of it is
+ *               filled, and the rest zero: it can be compressed, the others cannot
  *   bits 32-40  the one word that was overwritten since ...
  *   bit 41      ... if this is set
  *
@@ -20,6 +21,8 @@
 #define PAGE_SIZE	4096UL
 #define PAGE_WORDS	(PAGE_SIZE / sizeof(uint64_t))
 #define POKED		(1ULL << 41)
+#define THIN		(1U << 31)
+#define THIN_WORDS	(PAGE_WORDS / 4)
 
 static inline uint64_t pattern_mix(uint64_t z)
 {
@@ -39,12 +42,13 @@ static inline uint32_t pattern_random(uint64_t *seed, uint32_t n)
  * struct pattern - contents of a page, ready to be written or compared
  * @base: first word
  * @step: from each word to the next
+ * @words: how many are filled
  * @poke: the word that differs, PAGE_WORDS = none
  * @poke_value: what it holds
  */
 struct pattern {
 	uint64_t base, step;
-	uint32_t poke;
+	uint32_t words, poke;
 	uint64_t poke_value;
 };
 
@@ -54,6 +58,7 @@ static inline struct pattern pattern_of(uint64_t state)
 	struct pattern p = {
 		.base = key ? pattern_mix(key) : 0,
 		.step = key ? pattern_mix(~(uint64_t)key) : 0,
+		.words = key & THIN ? THIN_WORDS : PAGE_WORDS,
 		.poke = state & POKED ? state >> 32 & (PAGE_WORDS - 1) : PAGE_WORDS,
 	};
 
@@ -68,7 +73,9 @@ static inline uint64_t pattern_poke(uint64_t state, uint32_t word)
 
 static inline uint64_t pattern_word(const struct pattern *p, uint32_t i)
 {
-	return i == p->poke ? p->poke_value : p->base + i * p->step;
+	if (i == p->poke)
+		return p->poke_value;
+	return i < p->words ? p->base + i * p->step : 0;
 }
 
 static inline void pattern_fill(volatile uint64_t *page, uint64_t state)
@@ -77,8 +84,10 @@ static inline void pattern_fill(volatile uint64_t *page, uint64_t state)
 	uint64_t value = p.base;
 	uint32_t i;
 
-	for (i = 0; i < PAGE_WORDS; i++, value += p.step)
+	for (i = 0; i < p.words; i++, value += p.step)
 		page[i] = value;
+	for (; i < PAGE_WORDS; i++)
+		page[i] = 0;
 	if (p.poke < PAGE_WORDS)
 		page[p.poke] = p.poke_value;
 }
@@ -90,8 +99,11 @@ static inline uint32_t pattern_check(const volatile uint64_t *page, uint64_t sta
 	uint64_t value = p.base;
 	uint32_t i;
 
-	for (i = 0; i < PAGE_WORDS; i++, value += p.step)
+	for (i = 0; i < p.words; i++, value += p.step)
 		if (page[i] != (i == p.poke ? p.poke_value : value))
+			return i;
+	for (; i < PAGE_WORDS; i++)
+		if (page[i] != (i == p.poke ? p.poke_value : 0))
 			return i;
 	return i;
 }

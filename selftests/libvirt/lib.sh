@@ -50,7 +50,7 @@ test_begin() {
 
 tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting
 	sample_period sample_pages sample_method idle_tax balance_period min_free balloon_max
-	limit_bytes)
+	limit_bytes zip_max)
 
 # What the test changes is put back in the end.
 tunables_save() {
@@ -214,7 +214,8 @@ no_vms() {
 	counter_is vms -eq 0 || return
 	# What is counted of VMs that are, not of what they did.
 	for name in adopted_bytes resident_pages private_pages shared_pages shared_frames \
-	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages; do
+	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages zipped_pages \
+	    zip_bytes swapped_pages; do
 		counter_is "$name" -eq 0 || return
 	done
 	[ -z "$(ls "$mrm/vm")" ]
@@ -320,6 +321,38 @@ scan_rounds() {
 		wait_until 60 counter_is full_scans -gt "$before" || return
 	done
 	echo 0 >"$mrm/share_cpu_max"
+}
+
+# Where libvirt looks for hooks, and what ours calls.
+hook=/etc/libvirt/hooks/qemu.d/mrm
+mrmctl=$MRM_BUILD/userspace/build/mrmctl
+
+# hook_install - libvirt looks for hooks when it starts, so it is started anew.
+hook_install() {
+	libvirt_stop
+	ln -sf "$mrmctl" /usr/bin/mrmctl
+	install -D -m 755 userspace/mrmd/libvirt-hook "$hook"
+	libvirt_start
+}
+
+hook_remove() {
+	rm -f "$hook" /usr/bin/mrmctl
+}
+
+# start_refused GUEST TEXT - by a sentence that virsh shows, and only then.
+start_refused() {
+	local said
+	said=$(virsh -q start "$1" 2>&1) && return 1
+	echo "$said"
+	[[ $said == *"$2"* ]] && equal "$(virsh -q domstate "$1")" "shut off"
+}
+
+# disk_mount MIB DIR - a file system of that size, in memory, but with direct I/O.
+disk_mount() {
+	local image=/run/mrm/image
+	modprobe -a -q loop ext4
+	mkdir -p "$2" && truncate -s "$1M" "$image" && mkfs.ext4 -q -F "$image" &&
+		mount -o loop "$image" "$2" && chmod 700 "$2"
 }
 
 memcheck_passes() {

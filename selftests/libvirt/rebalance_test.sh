@@ -91,6 +91,8 @@ lets_go() {
 
 test_begin '?'
 echo 5 >"$mrm/balance_period"
+# What the host takes by itself no balloon is asked for.
+echo 0 >"$mrm/zip_max"
 # shellcheck disable=SC2119 # with its defaults
 mrmd_start || bail "mrmd does not start"
 

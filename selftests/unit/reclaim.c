@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is reclaimed when: free memory to aim at, states, admission, balloons.
+ * What is reclaimed when: free memory to aim at, states, admission, balloons, and what is
+ * taken without them.
  */
 #include <stdlib.h>
 
@@ -439,8 +440,46 @@ static void test_balloon_loop(void)
 	tap_equal(turned, 0, "reclaim: and no balloon turned more than once on its way");
 }
 
+#define TAKE_MAX 1000	/* the max of each */
+
+static void test_take(void)
+{
+	static const struct {
+		enum mrm_state state;
+		bool balloons;
+		u64 consumed, target, pages;
+	} cases[] = {
+		{ MRM_HIGH, false, 200, 100, 0 },
+		{ MRM_HIGH, true, 200, 100, 0 },
+		{ MRM_HIGH, false, TAKE_MAX + 7, 100, 7 },
+		{ MRM_HIGH, true, TAKE_MAX + 7, 100, 0 },
+		{ MRM_SOFT, true, 200, 100, 0 },
+		{ MRM_SOFT, false, 200, 100, 100 },
+		{ MRM_SOFT, false, 100, 100, 0 },
+		{ MRM_SOFT, false, 99, 100, 0 },
+		{ MRM_HARD, true, 200, 100, 100 },
+		{ MRM_HARD, false, 200, 100, 100 },
+		{ MRM_HARD, true, 50, 100, 0 },
+		{ MRM_LOW, true, 101, 100, 1 },
+		{ MRM_LOW, false, MRM_POLICY_PAGES_MAX, 0, MRM_POLICY_PAGES_MAX },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct mrm_take take = {
+			.consumed = cases[i].consumed, .target = cases[i].target, .max = TAKE_MAX,
+			.balloons = cases[i].balloons, .state = cases[i].state,
+		};
+		const char *how = take.balloons ? "balloons" : "no balloon";
+
+		tap_equal(mrm_policy_take(&take), cases[i].pages,
+			  "reclaim: state %d, %s, %lu of %lu: taken without the guest's help",
+			  cases[i].state, how, cases[i].consumed, cases[i].target);
+	}
+}
+
 /**
- * test_reclaim() - min_free, states, admission, balloons
+ * test_reclaim() - min_free, states, admission, balloons, what is taken without them
  */
 void test_reclaim(void)
 {
@@ -450,4 +489,5 @@ void test_reclaim(void)
 	test_balloon_cases();
 	test_balloon_properties();
 	test_balloon_loop();
+	test_take();
 }

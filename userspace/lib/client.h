@@ -6,6 +6,7 @@ struct json_object;
 
 /* What mrmd leaves while it runs, and the socket it listens on. */
 #define MRM_RUN "/run/mrm"
+#define MRM_SWAP "/var/lib/mrm/swap"
 #define MRM_SOCKET MRM_RUN "/mrmd.sock"
 
 /* So long an answer of mrmd is waited for. */

@@ -30,6 +30,16 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_OVERCOMMIT_PERCENT] = { "overcommit_percent", MRM_PERCENT, "Overcommitted" },
 	[MRM_HOST_BALANCES] = { "balances", MRM_COUNT, "Rebalances", true },
 	[MRM_HOST_SAMPLE_CPU_NS] = { "sample_cpu_ns", MRM_NS, "CPU time of sampling", true },
+	[MRM_HOST_ZIPPED_PAGES] = { "zipped_pages", MRM_PAGES, "Zipped" },
+	[MRM_HOST_ZIPPED_BYTES] = { "zip_bytes", MRM_BYTES, "Memory for what is zipped" },
+	[MRM_HOST_ZIP_FRAMES] = { "zip_frames", MRM_PAGES, "Frames that it is in" },
+	[MRM_HOST_ZIPS] = { "zips", MRM_COUNT, "Pages zipped", true },
+	[MRM_HOST_UNZIPS] = { "unzips", MRM_COUNT, "Pages unzipped", true },
+	[MRM_HOST_ZIP_MISFITS] = { "zip_misfits", MRM_COUNT, "Pages that did not fit", true },
+	[MRM_HOST_SWAPPED_PAGES] = { "swapped_pages", MRM_PAGES, "Swapped" },
+	[MRM_HOST_SWAP_OUTS] = { "swap_outs", MRM_COUNT, "Pages written to swap", true },
+	[MRM_HOST_SWAP_INS] = { "swap_ins", MRM_COUNT, "Pages read from swap", true },
+	[MRM_HOST_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
 };
 
 /**

@@ -14,7 +14,7 @@
 #define MRM_XML_ELEMENT "memory"
 
 /* Room for a sentence that says why something is refused. */
-#define MRM_WHY_MAX 400
+#define MRM_WHY_MAX 600
 
 /**
  * enum mrm_setting - what decides how much memory a VM gets, and whom it shares with

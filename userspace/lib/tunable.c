@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The settings of the host, and what the kernel will take for them. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "text.h"
 #include "tunable.h"
 #include "vm.h"
+
+static const char *const zip_algorithms[] = { "lz4", "zstd" };
 
 const struct mrm_tunable mrm_tunables[] = {
 	{
@@ -91,6 +95,23 @@ const struct mrm_tunable mrm_tunables[] = {
 		.words = "What a balloon may hold at most.",
 	},
 	{
+		.name = "zip_max",
+		.unit = "% of a VM",
+		.usual = 10,
+		.max = 50,
+		.words = "Memory for the compressed pages of a VM at most; 0: nothing more is "
+			 "compressed.",
+	},
+	{
+		.name = "zip_algorithm",
+		.unit = "",
+		.choices = zip_algorithms,
+		.usual = 0,
+		.max = 1,
+		.words = "How a page is compressed: zstd needs less memory than lz4, and four "
+			 "times the time.",
+	},
+	{
 		.name = "limit_bytes",
 		.unit = "bytes",
 		.usual = 0,
@@ -117,20 +138,35 @@ const struct mrm_tunable *mrm_tunable_find(const char *name)
 	return NULL;
 }
 
+static int parse_choice(const struct mrm_tunable *tunable, const char *text, uint64_t *value)
+{
+	uint64_t i;
+
+	for (i = 0; i <= tunable->max; i++) {
+		if (!strcmp(text, tunable->choices[i])) {
+			*value = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 /**
  * mrm_tunable_parse() - check a value for a tunable
  * @tunable: which
  * @text: as typed
  * @value: receives the value in the tunable's unit; untouched on error
  *
- * Return: 0, -EINVAL when it is not a whole number, -ERANGE when it is out of
- * the tunable's range.
+ * Return: 0, -EINVAL when it is not a whole number, or none of the tunable's words,
+ * -ERANGE when it is out of the tunable's range.
  */
 int mrm_tunable_parse(const struct mrm_tunable *tunable, const char *text, uint64_t *value)
 {
 	uint64_t number;
 	int error;
 
+	if (tunable->choices)
+		return parse_choice(tunable, text, value);
 	/* A negative number is a number, and out of every range. */
 	if (*text == '-' && !mrm_parse_u64(text + 1, &number))
 		return -ERANGE;
@@ -141,6 +177,23 @@ int mrm_tunable_parse(const struct mrm_tunable *tunable, const char *text, uint6
 		return -ERANGE;
 	*value = number;
 	return 0;
+}
+
+/**
+ * mrm_tunable_format() - a value as the kernel writes and takes it
+ * @tunable: which
+ * @value: in its range
+ * @text: receives it if it is a number
+ *
+ * Return: @text, or a word.
+ */
+const char *mrm_tunable_format(const struct mrm_tunable *tunable, uint64_t value,
+			       char text[MRM_TUNABLE_MAX])
+{
+	if (tunable->choices)
+		return tunable->choices[value];
+	snprintf(text, MRM_TUNABLE_MAX, "%" PRIu64, value);
+	return text;
 }
 
 /**

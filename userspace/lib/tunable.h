@@ -5,10 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Room for a value as mrm_tunable_format() writes it. */
+#define MRM_TUNABLE_MAX 24
+
 /**
  * struct mrm_tunable - a setting of the whole host
  * @name: of its file
  * @unit: of its value, empty when it is a choice
+ * @choices: words that the kernel takes, of which a value is the index; NULL when it
+ *           takes numbers
  * @usual: value after loading the module
  * @min: least value the kernel takes
  * @max: greatest value the kernel takes
@@ -17,6 +22,7 @@
 struct mrm_tunable {
 	const char *name;
 	const char *unit;
+	const char *const *choices;
 	uint64_t usual;
 	uint64_t min;
 	uint64_t max;
@@ -28,6 +34,8 @@ extern const size_t mrm_tunable_count;
 
 const struct mrm_tunable *mrm_tunable_find(const char *name);
 int mrm_tunable_parse(const struct mrm_tunable *tunable, const char *text, uint64_t *value);
+const char *mrm_tunable_format(const struct mrm_tunable *tunable, uint64_t value,
+			       char text[MRM_TUNABLE_MAX]);
 int mrm_salt_check(const char *salt);
 
 #endif

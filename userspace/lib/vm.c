@@ -50,6 +50,19 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_SAMPLES] = { "samples", MRM_COUNT, "Periods sampled", true },
 	[MRM_VM_SAMPLE_FAULTS] = { "sample_faults", MRM_COUNT, "Faults by sampling", true },
 	[MRM_VM_RUNNING_NS] = { "running_ns", MRM_NS, "Time it has run", true },
+	[MRM_VM_ZIPPED_PAGES] = { "zipped_pages", MRM_PAGES, "Zipped" },
+	[MRM_VM_ZIPPED_BYTES] = { "zip_bytes", MRM_BYTES, "Memory for what is zipped" },
+	[MRM_VM_ZIPS] = { "zips", MRM_COUNT, "Pages zipped", true },
+	[MRM_VM_UNZIPS] = { "unzips", MRM_COUNT, "Pages unzipped", true },
+	[MRM_VM_ZIP_MISFITS] = { "zip_misfits", MRM_COUNT, "Pages that did not fit", true },
+	[MRM_VM_SWAPPED_PAGES] = { "swapped_pages", MRM_PAGES, "Swapped" },
+	[MRM_VM_SWAP_FREE_PAGES] = { "swap_free_pages", MRM_PAGES, "Free in its swap file" },
+	[MRM_VM_SWAP_BAD_PAGES] = { "swap_bad_pages", MRM_PAGES, "Bad in its swap file" },
+	[MRM_VM_SWAP_OUTS] = { "swap_outs", MRM_COUNT, "Pages written to swap", true },
+	[MRM_VM_SWAP_INS] = { "swap_ins", MRM_COUNT, "Pages read from swap", true },
+	[MRM_VM_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
+	[MRM_VM_BLOCKED_VCPUS] = { "blocked_vcpus", MRM_COUNT, "vCPUs that wait for memory" },
+	[MRM_VM_BLOCKS] = { "blocks", MRM_COUNT, "Times that a vCPU waited", true },
 };
 
 const char *const mrm_vm_texts[MRM_VM_TEXT_NR] = {

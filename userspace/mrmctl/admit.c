@@ -64,7 +64,8 @@ const struct command command_admit = {
 	.arguments = "[--stop] GUEST",
 	.summary = "ask whether a guest may start (for libvirt's hook)",
 	.help = "Asks mrmd whether the guest whose XML is on standard input may start: whether its\n"
-		"min, and what the module needs for it, fit into what the mins of the others leave.\n"
+		"min, and what the module needs for it, fit into what the mins of the others leave,\n"
+		"and its swap file into what is free on its disk.\n"
 		"If not, it says why, and the exit status is 1.  When mrmd does not run the guest may\n"
 		"start, and a line in the journal says so.\n"
 		"\n"

@@ -10,17 +10,25 @@
 #include "table.h"
 #include "top.h"
 
-static void add_rate(struct json_object *object, const char *key, bool known, double rate)
+static void add_rate(struct json_object *object, const char *counter, bool known, double rate)
 {
-	json_add(object, key, known ? json_object_new_double(rate) : NULL);
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s_per_second", counter);
+	json_object_object_add(object, key, known ? json_object_new_double(rate) : NULL);
 }
 
 static struct json_object *json_from_row(const struct vm_row *row)
 {
 	struct json_object *object = json_from_vm(row->vm, VM_TOP_WANT);
+	int key, counter;
 
-	add_rate(object, "scanned_pages_per_second", row->rated, row->scan_rate);
-	add_rate(object, "broken_pages_per_second", row->rated, row->break_rate);
+	for (key = 0; key < VM_KEY_NR; key++) {
+		counter = vm_key_rate(key);
+		if (counter >= 0)
+			add_rate(object, mrm_vm_counters[counter].name, row->rated & (1u << key),
+				 row->rate[key]);
+	}
 	return object;
 }
 
@@ -29,14 +37,20 @@ static int print_json(const struct top *top)
 	struct json_object *object = json_object_new_object();
 	struct json_object *host = json_from_host(&top->now.host);
 	struct json_object *vms = json_object_new_array();
-	double scanned, broken;
+	static const enum mrm_host_counter rates[] = {
+		MRM_HOST_SCANNED_PAGES,
+		MRM_HOST_BROKEN_PAGES,
+		MRM_HOST_UNZIPS,
+		MRM_HOST_SWAP_INS,
+	};
+	double rate;
 	bool known;
 	size_t i;
 
-	known = sample_host_rate(&top->now, &top->before, MRM_HOST_SCANNED_PAGES, &scanned);
-	add_rate(host, "scanned_pages_per_second", known, scanned);
-	known = sample_host_rate(&top->now, &top->before, MRM_HOST_BROKEN_PAGES, &broken);
-	add_rate(host, "broken_pages_per_second", known, broken);
+	for (i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		known = sample_host_rate(&top->now, &top->before, rates[i], &rate);
+		add_rate(host, mrm_host_counters[rates[i]].name, known, rate);
+	}
 	for (i = 0; i < top->now.vms.count; i++)
 		json_object_array_add(vms, json_from_row(&top->rows[i]));
 	json_add(object, "time", json_object_new_int64(time(NULL)));

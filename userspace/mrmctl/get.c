@@ -6,6 +6,7 @@
 
 #include "json_out.h"
 #include "mrmctl.h"
+#include "text.h"
 #include "tunable.h"
 
 /* Print a sentence over lines of at most 80 columns, each after a tab. */
@@ -28,23 +29,76 @@ static void print_wrapped(const char *words)
 	putchar('\n');
 }
 
-static void print_tunable(const struct mrm_tunable *tunable, uint64_t value)
+/* A word that this mrmctl does not know, of a later kernel, is shown as well. */
+static int read_value(const struct mrm_root *root, const struct mrm_tunable *tunable,
+		      char text[MRM_TEXT_MAX])
 {
-	printf("%s = %" PRIu64 "%s%s (default %" PRIu64 ", range %" PRIu64 "-%" PRIu64 ")\n",
-	       tunable->name, value, *tunable->unit ? " " : "", tunable->unit, tunable->usual,
-	       tunable->min, tunable->max);
+	uint64_t value;
+	int error;
+
+	error = mrm_read_text(root->fd, tunable->name, text, MRM_TEXT_MAX);
+	if (error || tunable->choices)
+		return error;
+	return mrm_parse_u64(text, &value);
+}
+
+static void print_range(const struct mrm_tunable *tunable)
+{
+	uint64_t i;
+
+	if (!tunable->choices) {
+		printf("range %" PRIu64 "-%" PRIu64, tunable->min, tunable->max);
+		return;
+	}
+	for (i = 0; i <= tunable->max; i++)
+		printf("%s%s", i ? " or " : "", tunable->choices[i]);
+}
+
+static void print_tunable(const struct mrm_tunable *tunable, const char *value)
+{
+	char text[MRM_TUNABLE_MAX];
+
+	printf("%s = %s%s%s (default %s, ", tunable->name, value, *tunable->unit ? " " : "",
+	       tunable->unit, mrm_tunable_format(tunable, tunable->usual, text));
+	print_range(tunable);
+	puts(")");
 	print_wrapped(tunable->words);
 }
 
-static struct json_object *json_from_tunable(const struct mrm_tunable *tunable, uint64_t value)
+static void json_add_numbers(struct json_object *object, const struct mrm_tunable *tunable,
+			     const char *text)
 {
-	struct json_object *object = json_object_new_object();
+	uint64_t value = 0;
 
-	json_add(object, "name", json_object_new_string(tunable->name));
+	mrm_parse_u64(text, &value);
 	json_add(object, "value", json_object_new_uint64(value));
 	json_add(object, "default", json_object_new_uint64(tunable->usual));
 	json_add(object, "min", json_object_new_uint64(tunable->min));
 	json_add(object, "max", json_object_new_uint64(tunable->max));
+}
+
+static void json_add_choices(struct json_object *object, const struct mrm_tunable *tunable,
+			     const char *text)
+{
+	struct json_object *choices = json_object_new_array();
+	uint64_t i;
+
+	for (i = 0; i <= tunable->max; i++)
+		json_object_array_add(choices, json_object_new_string(tunable->choices[i]));
+	json_add(object, "value", json_object_new_string(text));
+	json_add(object, "default", json_object_new_string(tunable->choices[tunable->usual]));
+	json_add(object, "choices", choices);
+}
+
+static struct json_object *json_from_tunable(const struct mrm_tunable *tunable, const char *text)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add(object, "name", json_object_new_string(tunable->name));
+	if (tunable->choices)
+		json_add_choices(object, tunable, text);
+	else
+		json_add_numbers(object, tunable, text);
 	json_add(object, "unit", json_object_new_string(tunable->unit));
 	json_add(object, "description", json_object_new_string(tunable->words));
 	return object;
@@ -54,20 +108,21 @@ static struct json_object *json_from_tunable(const struct mrm_tunable *tunable, 
 static int get(const struct options *options, const struct mrm_root *root,
 	       const struct mrm_tunable *tunable, struct json_object *array)
 {
-	uint64_t value;
+	char text[MRM_TEXT_MAX], safe[4 * MRM_TEXT_MAX];
 	int error;
 
-	error = mrm_read_u64(root->fd, tunable->name, &value);
+	error = read_value(root, tunable, text);
 	if (error)
 		return complain_read(tunable->name, error);
+	mrm_escape(safe, sizeof(safe), text);
 	if (array)
-		json_object_array_add(array, json_from_tunable(tunable, value));
+		json_object_array_add(array, json_from_tunable(tunable, text));
 	else if (options->json)
-		return json_finish(json_from_tunable(tunable, value), true);
+		return json_finish(json_from_tunable(tunable, text), true);
 	else if (options->value)
-		printf("%" PRIu64 "\n", value);
+		puts(safe);
 	else
-		print_tunable(tunable, value);
+		print_tunable(tunable, safe);
 	return STATUS_OK;
 }
 

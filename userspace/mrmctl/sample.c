@@ -62,13 +62,19 @@ double sample_rate(uint64_t now, uint64_t before, uint64_t ns)
 	return now > before ? (now - before) * 1e9 / ns : 0;
 }
 
-static bool rate_vm(const struct mrm_vm *now, const struct mrm_vm *before, uint64_t ns,
-		    enum mrm_vm_counter counter, double *rate)
+/* Rates of all columns that have one. */
+static void rate_row(struct vm_row *row, const struct mrm_vm *before, uint64_t ns)
 {
-	if (!(now->have & before->have & MRM_WANT(counter)))
-		return false;
-	*rate = sample_rate(now->value[counter], before->value[counter], ns);
-	return true;
+	const struct mrm_vm *now = row->vm;
+	int key, counter;
+
+	for (key = 0; key < VM_KEY_NR; key++) {
+		counter = vm_key_rate(key);
+		if (counter < 0 || !(now->have & before->have & MRM_WANT(counter)))
+			continue;
+		row->rate[key] = sample_rate(now->value[counter], before->value[counter], ns);
+		row->rated |= 1u << key;
+	}
 }
 
 /**
@@ -102,8 +108,7 @@ struct vm_row *sample_rows(const struct sample *now, const struct sample *before
 		old = &before->vms.vm[j];
 		if (old->pid != vm->pid || old->node != vm->node)
 			continue;
-		row->rated = rate_vm(vm, old, ns, MRM_VM_SCANNED_PAGES, &row->scan_rate) &&
-			     rate_vm(vm, old, ns, MRM_VM_BROKEN_PAGES, &row->break_rate);
+		rate_row(row, old, ns);
 	}
 	return rows;
 }

@@ -47,8 +47,24 @@ int complain_write(const char *what, int error)
 	return STATUS_FAILED;
 }
 
+static void complain_choices(const char *who, const struct mrm_tunable *tunable, const char *value)
+{
+	char words[128];
+	size_t length = 0;
+	uint64_t i;
+
+	for (i = 0; i <= tunable->max && length < sizeof(words); i++)
+		length += snprintf(words + length, sizeof(words) - length, "%s%s", i ? " or " : "",
+				   tunable->choices[i]);
+	complain("%s \"%s\" for %s: it takes %s", who, value, tunable->name, words);
+}
+
 static void complain_range(const char *who, const struct mrm_tunable *tunable, const char *value)
 {
+	if (tunable->choices) {
+		complain_choices(who, tunable, value);
+		return;
+	}
 	complain("%s \"%s\" for %s: it takes a whole number from %" PRIu64 " to %" PRIu64 "%s%s",
 		 who, value, tunable->name, tunable->min, tunable->max,
 		 *tunable->unit ? ", in " : "", tunable->unit);
@@ -58,7 +74,7 @@ static int set_tunable(const struct options *options, const struct mrm_tunable *
 		       const char *value)
 {
 	struct mrm_root root;
-	char number[24];
+	char number[MRM_TUNABLE_MAX];
 	uint64_t parsed;
 	int status, error;
 
@@ -70,8 +86,7 @@ static int set_tunable(const struct options *options, const struct mrm_tunable *
 	if (status)
 		return status;
 	note_copy(options, &root);
-	snprintf(number, sizeof(number), "%" PRIu64, parsed);
-	error = mrm_write_text(root.fd, tunable->name, number);
+	error = mrm_write_text(root.fd, tunable->name, mrm_tunable_format(tunable, parsed, number));
 	mrm_close(&root);
 	if (error == -EINVAL || error == -ERANGE) {
 		complain_range("the kernel refuses", tunable, value);

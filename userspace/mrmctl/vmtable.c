@@ -13,13 +13,14 @@
 
 /*
  * How a column is named after -o, headed, and read: from a counter, or, below
- * 0, in a way of its own; and which tables have it.
+ * 0, in a way of its own; which tables have it; and whether it shows the counter's growth.
  */
 static const struct {
 	const char *name;
 	const char *heading;
 	int counter;
 	unsigned int tables;
+	bool rate;
 } keys[VM_KEY_NR] = {
 	[VM_KEY_NAME] = { "name", "NAME", -1, LIST | TOP },
 	[VM_KEY_PID] = { "pid", "PID", -1, LIST | TOP },
@@ -35,8 +36,12 @@ static const struct {
 	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES, LIST | TOP },
 	[VM_KEY_ZERO] = { "zero", "ZERO", MRM_VM_ZERO_PAGES, LIST },
 	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES, LIST | TOP },
-	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", -1, TOP },
-	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", -1, TOP },
+	[VM_KEY_ZIPPED] = { "zipped", "ZIPPED", MRM_VM_ZIPPED_PAGES, TOP },
+	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP },
+	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", MRM_VM_SCANNED_PAGES, TOP, true },
+	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", MRM_VM_BROKEN_PAGES, TOP, true },
+	[VM_KEY_UNZIP_RATE] = { "unzip", "UNZIP/S", MRM_VM_UNZIPS, TOP, true },
+	[VM_KEY_SWAP_IN_RATE] = { "swap-in", "SWIN/S", MRM_VM_SWAP_INS, TOP, true },
 	[VM_KEY_STATE] = { "state", "STATE", -1, LIST | TOP },
 };
 
@@ -69,6 +74,17 @@ bool vm_key_parse(const char *name, enum vm_key *key)
 const char *vm_key_name(enum vm_key key)
 {
 	return keys[key].name;
+}
+
+/**
+ * vm_key_rate() - which counter's growth a column shows
+ * @key: which
+ *
+ * Return: the counter, or -1 if it shows no growth.
+ */
+int vm_key_rate(enum vm_key key)
+{
+	return keys[key].rate ? keys[key].counter : -1;
 }
 
 /**
@@ -124,8 +140,8 @@ void vm_view_init(struct vm_view *view, enum vm_table_kind kind, size_t name_max
 /* Does the row have a value there?  Rows that have none go last. */
 static bool has_value(const struct vm_row *row, enum vm_key key)
 {
-	if (key == VM_KEY_SCAN_RATE || key == VM_KEY_BREAK_RATE)
-		return row->rated;
+	if (keys[key].rate)
+		return row->rated & (1u << key);
 	if (keys[key].counter < 0)
 		return true;
 	return row->vm->have & MRM_WANT(keys[key].counter);
@@ -140,6 +156,8 @@ static int compare_values(const struct vm_row *a, const struct vm_row *b, enum v
 {
 	uint64_t x, y;
 
+	if (keys[key].rate)
+		return -compare_doubles(a->rate[key], b->rate[key]);
 	switch (key) {
 	case VM_KEY_NAME:
 		return strcmp(a->vm->text[MRM_VM_NAME], b->vm->text[MRM_VM_NAME]);
@@ -147,10 +165,6 @@ static int compare_values(const struct vm_row *a, const struct vm_row *b, enum v
 		return strcmp(a->vm->text[MRM_VM_STATE], b->vm->text[MRM_VM_STATE]);
 	case VM_KEY_PID:
 		return (a->vm->pid > b->vm->pid) - (a->vm->pid < b->vm->pid);
-	case VM_KEY_SCAN_RATE:
-		return -compare_doubles(a->scan_rate, b->scan_rate);
-	case VM_KEY_BREAK_RATE:
-		return -compare_doubles(a->break_rate, b->break_rate);
 	default:
 		/* In the kernel's unit: it is the same for all rows of a column. */
 		x = a->vm->value[keys[key].counter];
@@ -200,27 +214,28 @@ void vm_sort(struct vm_row *rows, size_t count, enum vm_key key, bool reverse)
 		qsort_r(rows, count, sizeof(*rows), compare_rows, &order);
 }
 
-static void add_rate(struct mrm_table *table, const struct vm_row *row, double rate)
+static void add_rate(struct mrm_table *table, const struct vm_row *row, enum vm_key key)
 {
 	char text[MRM_UNIT_MAX] = "-";
 
-	if (row->rated)
-		snprintf(text, sizeof(text), "%.0f", rate);
+	if (row->rated & (1u << key))
+		snprintf(text, sizeof(text), "%.0f", row->rate[key]);
 	mrm_table_add(table, text);
 }
 
-/* What keeps a VM from being shared, and then what of it was not adopted. */
+/* That it waits; what keeps a VM from being shared; what of it was not adopted. */
 static void add_state(struct mrm_table *table, const struct mrm_vm *vm)
 {
+	const char *blocked = vm->value[MRM_VM_BLOCKED_VCPUS] ? "blocked; " : "";
 	const char *state = vm->text[MRM_VM_STATE];
 	const char *reason = vm->text[MRM_VM_REASON];
-	char text[2 * MRM_TEXT_MAX + 16];
+	char text[2 * MRM_TEXT_MAX + 32];
 
 	if (*reason)
-		snprintf(text, sizeof(text), "%s%snot adopted: %s", state, *state ? "; " : "",
-			 reason);
+		snprintf(text, sizeof(text), "%s%s%snot adopted: %s", blocked, state,
+			 *state ? "; " : "", reason);
 	else
-		snprintf(text, sizeof(text), "%s", *state ? state : "-");
+		snprintf(text, sizeof(text), "%s%s", blocked, *state ? state : "-");
 	mrm_table_add(table, text);
 }
 
@@ -262,17 +277,14 @@ void vm_table_fill(struct mrm_table *table, const struct vm_view *view, const st
 				snprintf(text, sizeof(text), "%d", (int)vm->pid);
 				mrm_table_add(table, text);
 				break;
-			case VM_KEY_SCAN_RATE:
-				add_rate(table, &rows[i], rows[i].scan_rate);
-				break;
-			case VM_KEY_BREAK_RATE:
-				add_rate(table, &rows[i], rows[i].break_rate);
-				break;
 			case VM_KEY_STATE:
 				add_state(table, vm);
 				break;
 			default:
-				add_amount(table, vm, keys[view->key[column]].counter);
+				if (keys[view->key[column]].rate)
+					add_rate(table, &rows[i], view->key[column]);
+				else
+					add_amount(table, vm, keys[view->key[column]].counter);
 				break;
 			}
 		}

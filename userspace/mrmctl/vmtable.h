@@ -24,8 +24,12 @@ enum vm_key {
 	VM_KEY_SHARED,
 	VM_KEY_ZERO,
 	VM_KEY_SAVED,
+	VM_KEY_ZIPPED,
+	VM_KEY_SWAPPED,
 	VM_KEY_SCAN_RATE,
 	VM_KEY_BREAK_RATE,
+	VM_KEY_UNZIP_RATE,
+	VM_KEY_SWAP_IN_RATE,
 	VM_KEY_STATE,
 	VM_KEY_NR,
 };
@@ -51,20 +55,20 @@ enum vm_table_kind {
 	 MRM_WANT(MRM_VM_CONSUMED_BYTES) | MRM_WANT(MRM_VM_TARGET_BYTES) |             \
 	 MRM_WANT(MRM_VM_ACTIVE_BYTES) | MRM_WANT(MRM_VM_BALLOON_BYTES) |              \
 	 MRM_WANT(MRM_VM_BALLOON_TARGET_BYTES) | MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) | \
-	 MRM_WANT(MRM_VM_SCANNED_PAGES) | MRM_WANT(MRM_VM_BROKEN_PAGES))
+	 MRM_WANT(MRM_VM_SCANNED_PAGES) | MRM_WANT(MRM_VM_BROKEN_PAGES) |              \
+	 MRM_WANT(MRM_VM_ZIPPED_PAGES) | MRM_WANT(MRM_VM_SWAPPED_PAGES) |              \
+	 MRM_WANT(MRM_VM_UNZIPS) | MRM_WANT(MRM_VM_SWAP_INS) | MRM_WANT(MRM_VM_BLOCKED_VCPUS))
 
 /**
  * struct vm_row - a row of a table of VMs
  * @vm: the VM as read
- * @rated: the rates are known
- * @scan_rate: pages scanned in a second
- * @break_rate: shared pages broken in a second
+ * @rated: a bit for each column whose rate is known
+ * @rate: of those, growth in a second
  */
 struct vm_row {
 	const struct mrm_vm *vm;
-	bool rated;
-	double scan_rate;
-	double break_rate;
+	unsigned int rated;
+	double rate[VM_KEY_NR];
 };
 
 /**
@@ -81,6 +85,7 @@ struct vm_view {
 
 bool vm_key_parse(const char *name, enum vm_key *key);
 const char *vm_key_name(enum vm_key key);
+int vm_key_rate(enum vm_key key);
 void vm_view_init(struct vm_view *view, enum vm_table_kind kind, size_t name_max);
 void vm_sort(struct vm_row *rows, size_t count, enum vm_key key, bool reverse);
 void vm_table_fill(struct mrm_table *table, const struct vm_view *view, const struct vm_row *rows,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whether a guest may start.  The kernel counts the mins of VMs that run; those of
- * guests that were admitted and are on their way are counted here.
+ * Whether a guest may start.  The kernel counts the mins of VMs that run, and their file
+ * system their swap files; those of guests that were admitted and are on their way are
+ * counted here.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -41,23 +42,39 @@ static void drop(struct admitted **where)
 }
 
 /* What is promised, without what was forgotten. */
-static uint64_t promised(struct admitted **list, uint64_t now)
+static struct admitted promised(struct admitted **list, uint64_t now)
 {
-	uint64_t sum = 0;
+	struct admitted sum = { 0 };
 
 	while (*list) {
 		if ((*list)->until_ms <= now) {
 			drop(list);
 			continue;
 		}
-		sum += (*list)->bytes;
+		sum.bytes += (*list)->bytes;
+		sum.swap += (*list)->swap;
 		list = &(*list)->next;
 	}
 	return sum;
 }
 
-static void refuse(const struct mrm_domain *domain, uint64_t min, uint64_t overhead,
-		   uint64_t unreserved, uint64_t pending, char why[MRM_WHY_MAX])
+/*
+ * What its swap file will take: its max less its min.  Its max is its memory, or what it
+ * starts with if that is less, unless its XML says how much.
+ */
+static uint64_t swap_of(const struct mrm_domain *domain, uint64_t min)
+{
+	uint64_t max = mrm_settings_bytes(&domain->settings, MRM_MAX);
+
+	if (!max && domain->balloon)
+		max = domain->current;
+	if (!max || max > domain->size)
+		max = domain->size;
+	return max > min ? max - min : 0;
+}
+
+static void refuse_memory(const struct mrm_domain *domain, uint64_t min, uint64_t overhead,
+			  uint64_t unreserved, uint64_t pending, char why[MRM_WHY_MAX])
 {
 	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX], c[MRM_UNIT_MAX], d[MRM_UNIT_MAX] = "";
 
@@ -72,12 +89,51 @@ static void refuse(const struct mrm_domain *domain, uint64_t min, uint64_t overh
 		 pending ? " MiB are for guests that are starting" : "");
 }
 
+static void refuse_swap(const struct mrm_domain *domain, uint64_t swap,
+			const struct swap_room *room, uint64_t pending, char why[MRM_WHY_MAX])
+{
+	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX], c[MRM_UNIT_MAX], d[MRM_UNIT_MAX];
+
+	mrm_format_mib(a, sizeof(a), swap);
+	mrm_format_mib(b, sizeof(b), room->free);
+	mrm_format_mib(c, sizeof(c), pending);
+	mrm_format_mib(d, sizeof(d), room->wiping);
+	snprintf(why, MRM_WHY_MAX,
+		 "guest %.60s is to have a swap file of %s MiB (its max less its min), but only %s "
+		 "MiB are free in %.80s%s%s%s%s%s%s; make room, raise its min, lower its max, or "
+		 "run mrmd with --swap none",
+		 domain->name, a, b, room->directory, pending ? ", of which " : "",
+		 pending ? c : "", pending ? " MiB are for guests that are starting" : "",
+		 room->wiping ? ", and " : "", room->wiping ? d : "",
+		 room->wiping ? " MiB are still being wiped" : "");
+}
+
+/* Why it does not fit beside what is promised. */
+static int check_room(const struct mrm_domain *domain, const struct admitted *wanted,
+		      const struct admitted *pending, const struct admission_host *host,
+		      char why[MRM_WHY_MAX])
+{
+	uint64_t overhead = admission_overhead(domain->size);
+
+	if (host->unreserved && (*host->unreserved < pending->bytes ||
+				 *host->unreserved - pending->bytes < wanted->bytes)) {
+		refuse_memory(domain, wanted->bytes - overhead, overhead, *host->unreserved,
+			      pending->bytes, why);
+		return -ENOSPC;
+	}
+	if (host->swap && wanted->swap &&
+	    (host->swap->free < pending->swap || host->swap->free - pending->swap < wanted->swap)) {
+		refuse_swap(domain, wanted->swap, host->swap, pending->swap, why);
+		return -ENOSPC;
+	}
+	return 0;
+}
+
 /**
  * admission_ask() - may a guest start?
  * @list: those admitted before; it is added if it may
  * @domain: the guest
- * @unreserved: what the mins of VMs that run leave, in bytes, or NULL when the
- *              module does not say
+ * @host: what there is for it
  * @now: the time, in ms
  * @why: receives a sentence when it may not
  *
@@ -85,11 +141,11 @@ static void refuse(const struct mrm_domain *domain, uint64_t min, uint64_t overh
  * not fit, -ENOMEM.
  */
 int admission_ask(struct admitted **list, const struct mrm_domain *domain,
-		  const uint64_t *unreserved, uint64_t now, char why[MRM_WHY_MAX])
+		  const struct admission_host *host, uint64_t now, char why[MRM_WHY_MAX])
 {
 	uint64_t min = mrm_settings_bytes(&domain->settings, MRM_MIN);
-	uint64_t overhead = admission_overhead(domain->size), pending;
-	struct admitted *one;
+	struct admitted wanted = { 0 }, pending, *one;
+	int error;
 
 	if (*domain->wrong) {
 		snprintf(why, MRM_WHY_MAX, "guest %.60s: <%s:%s> in its XML: %.150s", domain->name,
@@ -104,21 +160,22 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 	/* It asks again when it is started again. */
 	admission_done(list, domain->name);
 	pending = promised(list, now);
-	if (unreserved && (*unreserved < pending || *unreserved - pending < min ||
-			   *unreserved - pending - min < overhead)) {
-		refuse(domain, min, overhead, *unreserved, pending, why);
-		return -ENOSPC;
-	}
-	one = calloc(1, sizeof(*one));
-	if (one)
+	wanted.bytes = min + admission_overhead(domain->size);
+	wanted.swap = host->swap ? swap_of(domain, min) : 0;
+	wanted.until_ms = now + ADMISSION_MS;
+	error = check_room(domain, &wanted, &pending, host, why);
+	if (error)
+		return error;
+	one = malloc(sizeof(*one));
+	if (one) {
+		*one = wanted;
 		one->name = strdup(domain->name);
+	}
 	if (!one || !one->name) {
 		free(one);
 		snprintf(why, MRM_WHY_MAX, "out of memory");
 		return -ENOMEM;
 	}
-	one->bytes = min + overhead;
-	one->until_ms = now + ADMISSION_MS;
 	one->next = *list;
 	*list = one;
 	return 0;
@@ -127,7 +184,8 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 /**
  * admission_done() - a guest needs its promise no longer
  * @list: of those admitted
- * @name: of the guest: the kernel knows its min, or its start failed
+ * @name: of the guest: the kernel knows its min, and its swap file is seen to, or its start
+ *        failed
  */
 void admission_done(struct admitted **list, const char *name)
 {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "domain_xml.h"
+#include "swap.h"
 
 /* A start that was admitted and never showed up is forgotten after so long. */
 #define ADMISSION_MS 600000
@@ -14,18 +15,31 @@
  * @next: one admitted before, or NULL
  * @name: of the guest
  * @bytes: what it takes of the unreserved memory
+ * @swap: what its swap file takes, in bytes
  * @until_ms: when it is forgotten
  */
 struct admitted {
 	struct admitted *next;
 	char *name;
 	uint64_t bytes;
+	uint64_t swap;
 	uint64_t until_ms;
+};
+
+/**
+ * struct admission_host - what there is for a guest that is to start
+ * @unreserved: what the mins of VMs that run leave, in bytes, or NULL when the
+ *              module does not say
+ * @swap: what the files of VMs that run leave, or NULL when there is no swap
+ */
+struct admission_host {
+	const uint64_t *unreserved;
+	const struct swap_room *swap;
 };
 
 uint64_t admission_overhead(uint64_t size);
 int admission_ask(struct admitted **list, const struct mrm_domain *domain,
-		  const uint64_t *unreserved, uint64_t now, char why[MRM_WHY_MAX]);
+		  const struct admission_host *host, uint64_t now, char why[MRM_WHY_MAX]);
 void admission_done(struct admitted **list, const char *name);
 
 #endif

@@ -30,6 +30,7 @@
 #include "log.h"
 #include "module.h"
 #include "qmp.h"
+#include "swap.h"
 #include "virt.h"
 
 /**
@@ -47,7 +48,7 @@ struct client {
 static struct admitted *starting;
 
 /**
- * control_started() - the kernel knows the min of a guest
+ * control_started() - the kernel knows the min of a guest, and its swap file is seen to next
  * @name: of the guest
  */
 void control_started(const char *name)
@@ -70,9 +71,10 @@ static void add(struct json_object *object, const char *key, struct json_object 
 static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 {
 	const char *xml = text_of(request, "xml");
+	struct admission_host host = { 0 };
 	struct mrm_domain domain;
-	uint64_t unreserved = 0;
-	bool said;
+	struct swap_room room;
+	uint64_t unreserved;
 	int error;
 
 	error = xml ? mrm_domain_parse(xml, &domain) : -EINVAL;
@@ -82,8 +84,11 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 			mrm_domain_free(&domain);
 		return error;
 	}
-	said = module_root() && !mrm_read_u64(module_root()->fd, "unreserved_bytes", &unreserved);
-	error = admission_ask(&starting, &domain, said ? &unreserved : NULL, now_ms(), why);
+	if (module_root() && !mrm_read_u64(module_root()->fd, "unreserved_bytes", &unreserved))
+		host.unreserved = &unreserved;
+	if (swap_room(&room))
+		host.swap = &room;
+	error = admission_ask(&starting, &domain, &host, now_ms(), why);
 	if (error)
 		log_notice("a start is refused: %s", why);
 	mrm_domain_free(&domain);

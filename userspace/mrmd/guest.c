@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,11 @@
 
 #include "control.h"
 #include "guest.h"
+#include "libvirt_pid.h"
 #include "log.h"
 #include "module.h"
 #include "round.h"
+#include "swap.h"
 
 struct guest *guests;
 
@@ -242,7 +245,7 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 	control_started(guest->name);
 }
 
-static void read_vms(struct mrm_vms *vms)
+static int read_vms(struct mrm_vms *vms)
 {
 	int error = 0;
 
@@ -251,6 +254,36 @@ static void read_vms(struct mrm_vms *vms)
 		error = mrm_vms_read(module_root(), vms, 0);
 	if (error && error != -ENODEV)
 		log_error("the list of VMs: %s", strerror(-error));
+	return error;
+}
+
+/**
+ * guests_swap() - look again at who needs a swap file
+ */
+void guests_swap(void)
+{
+	struct mrm_vms vms;
+
+	if (!read_vms(&vms))
+		swap_vms(&vms);
+	mrm_vms_free(&vms);
+}
+
+/**
+ * guests_settled() - whether a VM's min and max are what its owner asked for
+ * @vm: the VM
+ *
+ * Return: false while libvirt, whose guest it is, has not told of it.
+ */
+bool guests_settled(const struct mrm_vm *vm)
+{
+	const struct guest *guest;
+	char name[NAME_MAX + 1];
+
+	for (guest = guests; guest; guest = guest->next)
+		if (guest->listed && guest->vm.pid == vm->pid && guest->vm.node == vm->node)
+			return true;
+	return !mrm_libvirt_name(vm->pid, name, sizeof(name));
 }
 
 /**
@@ -260,12 +293,16 @@ void guests_vms(void)
 {
 	struct guest *guest;
 	struct mrm_vms vms;
+	int error;
 
-	read_vms(&vms);
+	error = read_vms(&vms);
 	for (guest = guests; guest; guest = guest->next) {
 		join(guest, &vms);
 		aim(guest);
 	}
+	/* Now that their min and max are known. */
+	if (!error)
+		swap_vms(&vms);
 	mrm_vms_free(&vms);
 	drive();
 }
@@ -425,6 +462,7 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	struct balloon *balloon = &guest->balloon;
 	struct mrm_vms vms;
 	bool listed;
+	int error;
 
 	if (!balloon->size || guest->pid != news->pid) {
 		guest->listed = false;
@@ -442,11 +480,14 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	guest->settings = news->settings;
 	guest->current = news->current;
 	listed = guest->listed;
-	read_vms(&vms);
+	error = read_vms(&vms);
 	join(guest, &vms);
-	mrm_vms_free(&vms);
 	if (listed && guest->listed)
 		apply(guest);
+	/* What was promised for its file when it was admitted has just been let go. */
+	if (!error)
+		swap_vms(&vms);
+	mrm_vms_free(&vms);
 	aim(guest);
 	drive();
 }

@@ -106,6 +106,8 @@ void guest_looked(struct guest *guest, const uint64_t *last_update);
 void guests_module(void);
 void guests_vms(void);
 void guests_balance(void);
+void guests_swap(void);
+bool guests_settled(const struct mrm_vm *vm);
 
 uint64_t now_ms(void);
 

@@ -26,6 +26,7 @@
 #include "log.h"
 #include "module.h"
 #include "qmp.h"
+#include "swap.h"
 #include "virt.h"
 #include "work.h"
 
@@ -34,11 +35,13 @@
  * @uri: of libvirt
  * @sysfs: where the module's files are
  * @metrics: where to serve metrics, or NULL
+ * @swap: directory of swap files, or "none"
  */
 struct settings {
 	const char *uri;
 	const char *sysfs;
 	const char *metrics;
+	const char *swap;
 };
 
 static bool stop;
@@ -93,7 +96,7 @@ static int start_watchdog(void)
 static void usage(FILE *file)
 {
 	fprintf(file,
-		"Usage: mrmd [--connect URI] [--metrics ADDRESS]\n"
+		"Usage: mrmd [--connect URI] [--metrics ADDRESS] [--swap DIR | none]\n"
 		"\n"
 		"Drives the balloons of this host's guests to what kvm_mrm decides, and applies the\n"
 		"settings in their XML.  It stays in the foreground, and logs to standard error.\n"
@@ -101,10 +104,12 @@ static void usage(FILE *file)
 		"  -c, --connect URI      libvirt (default: %s)\n"
 		"  -m, --metrics ADDRESS  serve metrics for Prometheus at 127.0.0.1:PORT, [::1]:PORT\n"
 		"                         or unix:PATH (default: nowhere)\n"
+		"  -s, --swap DIR         make a swap file in DIR for each VM, of its max less its min;\n"
+		"                         \"none\" makes none (default: %s)\n"
 		"      --sysfs DIR        the module's files (default: %s)\n"
 		"  -h, --help             this\n"
 		"  -V, --version          the version\n",
-		MRM_LIBVIRT_URI, MRM_SYSFS);
+		MRM_LIBVIRT_URI, MRM_SWAP, MRM_SYSFS);
 }
 
 /* Returns -1 to go on, or the status to exit with. */
@@ -113,14 +118,15 @@ static int parse(int argc, char **argv, struct settings *settings)
 	static const struct option options[] = {
 		{ "connect", required_argument, NULL, 'c' },
 		{ "metrics", required_argument, NULL, 'm' },
-		{ "sysfs", required_argument, NULL, 's' },
+		{ "swap", required_argument, NULL, 's' },
+		{ "sysfs", required_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "c:m:hV", options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "c:m:s:hV", options, NULL)) != -1) {
 		switch (letter) {
 		case 'c':
 			settings->uri = optarg;
@@ -129,6 +135,9 @@ static int parse(int argc, char **argv, struct settings *settings)
 			settings->metrics = optarg;
 			break;
 		case 's':
+			settings->swap = optarg;
+			break;
+		case 'S':
 			settings->sysfs = optarg;
 			break;
 		case 'h':
@@ -156,7 +165,11 @@ static int failed(const char *what, int error)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = { .uri = MRM_LIBVIRT_URI, .sysfs = MRM_SYSFS };
+	struct settings settings = {
+		.uri = MRM_LIBVIRT_URI,
+		.sysfs = MRM_SYSFS,
+		.swap = MRM_SWAP,
+	};
 	int error, status;
 
 	setlocale(LC_CTYPE, "");
@@ -181,6 +194,9 @@ int main(int argc, char **argv)
 	error = control_init(MRM_SOCKET);
 	if (error)
 		return failed(MRM_SOCKET, error);
+	/* Before the module's list of VMs is read.  Without swap there is all else. */
+	if (strcmp(settings.swap, "none"))
+		swap_init(settings.swap);
 	error = module_init(settings.sysfs);
 	if (error)
 		return failed("events of the kernel", error);

@@ -293,7 +293,7 @@ static void set(struct guest *guest, uint64_t keep)
 		return;
 	}
 	call->keep = keep;
-	call->work.slow = true;
+	call->work.class = WORK_SLOW;
 	work_start(&call->work);
 }
 
@@ -328,7 +328,7 @@ static void ask_stats(struct guest *guest)
 		guest->busy = false;
 		return;
 	}
-	call->work.slow = true;
+	call->work.class = WORK_SLOW;
 	work_start(&call->work);
 }
 

@@ -3,10 +3,12 @@
  * Calls of libvirt wait for an answer.  One about a guest that is just starting
  * waits for the start, which waits for a hook, which asks us: made in the event
  * loop it would never end.  One that asks QEMU waits for ever when QEMU hangs.  So
- * all are made in threads, and only their results come to the event loop.
+ * all are made in threads, and only their results come to the event loop.  So is what
+ * keeps a disk busy for minutes, beside them.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -23,8 +25,11 @@
 #define RUNNING_MAX 4
 #define SLOW_MAX 3
 
+/* More do not make a disk faster. */
+#define DISK_MAX 2
+
 static struct work *waiting;
-static unsigned int running, running_slow;
+static unsigned int running[WORK_CLASSES];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct work *finished; /* under @lock */
@@ -59,13 +64,22 @@ static int start_thread(struct work *work)
 	return error;
 }
 
+static bool may_start(enum work_class class)
+{
+	if (class == WORK_DISK)
+		return running[WORK_DISK] < DISK_MAX;
+	if (class == WORK_SLOW && running[WORK_SLOW] == SLOW_MAX)
+		return false;
+	return running[WORK_QUICK] + running[WORK_SLOW] < RUNNING_MAX;
+}
+
 /* Start what may be started, in the order in which it came. */
 static void start_waiting(void)
 {
 	struct work **where = &waiting, *work;
 
-	while ((work = *where) && running < RUNNING_MAX) {
-		if (work->slow && running_slow == SLOW_MAX) {
+	while ((work = *where)) {
+		if (!may_start(work->class)) {
 			where = &work->next;
 			continue;
 		}
@@ -76,8 +90,7 @@ static void start_waiting(void)
 			*where = work;
 			return;
 		}
-		running++;
-		running_slow += work->slow;
+		running[work->class]++;
 	}
 }
 
@@ -97,8 +110,7 @@ static void collect(int watch, int fd, int events, void *data)
 	pthread_mutex_unlock(&lock);
 	while ((work = list)) {
 		list = work->next;
-		running--;
-		running_slow -= work->slow;
+		running[work->class]--;
 		work->done(work);
 	}
 	start_waiting();

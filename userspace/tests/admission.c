@@ -16,9 +16,68 @@ static char why[MRM_WHY_MAX];
 static int ask(const char *name, const char *min, uint64_t unreserved, uint64_t now)
 {
 	struct mrm_domain domain = { .name = (char *)name, .size = 512 * MIB };
+	struct admission_host host = { .unreserved = &unreserved };
 
 	mrm_settings_put(&domain.settings, MRM_MIN, min, domain.wrong);
-	return admission_ask(&list, &domain, &unreserved, now, why);
+	return admission_ask(&list, &domain, &host, now, why);
+}
+
+/* Ask for a guest of 512 MiB on a host with so many bytes for swap files. */
+static int ask_swap(const char *name, const char *min, const char *max, uint64_t free,
+		    uint64_t wiping)
+{
+	struct swap_room room = { .directory = "/var/swap", .free = free, .wiping = wiping };
+	struct mrm_domain domain = { .name = (char *)name, .size = 512 * MIB };
+	struct admission_host host = { .swap = &room };
+
+	mrm_settings_put(&domain.settings, MRM_MIN, min, domain.wrong);
+	mrm_settings_put(&domain.settings, MRM_MAX, max, domain.wrong);
+	return admission_ask(&list, &domain, &host, 0, why);
+}
+
+static void test_room(void)
+{
+	struct swap_room room = { .directory = "/var/swap", .free = 256 * MIB };
+	struct mrm_domain less = {
+		.name = "less",
+		.size = 512 * MIB,
+		.current = 256 * MIB,
+		.balloon = true,
+	};
+	struct admission_host host = { .swap = &room };
+
+	tap_ok(!ask_swap("a", "100MiB", "300MiB", 200 * MIB, 0), "max less min fits to the byte");
+	tap_ok(ask_swap("a", "100MiB", "300MiB", 200 * MIB - 1, 0) == -ENOSPC,
+	       "one byte too many does not");
+	tap_has(why,
+		"guest a is to have a swap file of 200.0 MiB (its max less its min), but only "
+		"200.0 MiB are free in /var/swap; make room, raise its min, lower its max, or "
+		"run mrmd with --swap none",
+		"is refused in a sentence");
+	tap_ok(!list, "and nothing is promised to it");
+	tap_ok(!ask_swap("a", "", "", 512 * MIB, 0), "without settings it is its memory");
+	tap_ok(ask_swap("b", "511MiB", "", 513 * MIB - 1, 5 * MIB) == -ENOSPC,
+	       "what is promised to another is not free");
+	tap_has(why,
+		"only 513.0 MiB are free in /var/swap, of which 512.0 MiB are for guests that are "
+		"starting, and 5.0 MiB are still being wiped; make room",
+		"which is said");
+	tap_ok(ask_swap("b", "511MiB", "", 0, 0) == -ENOSPC, "nor is more promised than there is");
+	tap_ok(!ask_swap("b", "512MiB", "", 0, 0), "one whose min is its memory needs none");
+	tap_ok(!ask_swap("c", "511MiB", "", 513 * MIB, 0), "one that fits beside it");
+	admission_done(&list, "a");
+	tap_ok(!ask_swap("a", "511MiB", "1TiB", 2 * MIB, 0), "a max is at most the memory");
+	admission_done(&list, "a");
+	admission_done(&list, "c");
+	tap_ok(!admission_ask(&list, &less, &host, 0, why), "what it starts with is its max");
+	room.free--;
+	tap_ok(admission_ask(&list, &less, &host, 0, why) == -ENOSPC, "to the byte");
+	host.swap = NULL;
+	tap_ok(!admission_ask(&list, &less, &host, 0, why) && !list->swap,
+	       "without swap nobody asks for room");
+	admission_done(&list, "less");
+	admission_done(&list, "b");
+	tap_ok(!list, "nothing of that is left");
 }
 
 /**
@@ -27,6 +86,7 @@ static int ask(const char *name, const char *min, uint64_t unreserved, uint64_t 
 void test_admission(void)
 {
 	struct mrm_domain domain = { .name = "old", .size = 512 * MIB };
+	struct admission_host silent = { 0 };
 
 	tap_ok(admission_overhead(512 * MIB) == 2 * MIB, "overhead of a guest");
 	tap_ok(!ask("a", "98MiB", 100 * MIB, 0), "a min that fits");
@@ -49,11 +109,12 @@ void test_admission(void)
 	tap_ok(ask("d", "16000000TiB", UINT64_MAX, 0) == -EINVAL, "one that is huge, too");
 	tap_ok(ask("e", "some", UINT64_MAX, 0) == -EINVAL, "settings that are not understood");
 	tap_has(why, "guest e: <mrm:memory> in its XML: min is a size", "are, too");
-	tap_ok(!admission_ask(&list, &domain, NULL, 0, why), "a module that says nothing");
+	tap_ok(!admission_ask(&list, &domain, &silent, 0, why), "a module that says nothing");
 	admission_done(&list, "nobody");
 	admission_done(&list, "old");
 	admission_done(&list, "d");
 	admission_done(&list, "c");
 	admission_done(&list, "b");
 	tap_ok(!list, "nothing is left");
+	test_room();
 }

@@ -185,6 +185,16 @@ static void test_get(void)
 	       "tunables as JSON");
 	json_object_put(array);
 	expect(0, "\"value\": 20", "mrmctl get share_cpu_max --json $T");
+	expect(0, "zip_algorithm = lz4 (default lz4, lz4 or zstd)", "mrmctl get zip_algorithm $T");
+	run("mrmctl get --value zip_algorithm $T");
+	tap_text(output, "lz4\n", "a word alone");
+	expect(0, "\"value\": \"lz4\"", "mrmctl get zip_algorithm --json $T");
+	tap_has(output, "\"zstd\"", "and what else it could be");
+	tree_write(&tree, "zip_algorithm", "new\033");
+	expect(0, "zip_algorithm = new\\x1b (", "mrmctl get zip_algorithm $T");
+	tree_write(&tree, "share_cpu_max", "many");
+	expect(1, "share_cpu_max: ", "mrmctl get share_cpu_max $T");
+	tree_write(&tree, "share_cpu_max", "20");
 }
 
 static void check_file(const char *file, const char *wanted)
@@ -218,6 +228,10 @@ static void test_set(void)
 
 	expect(0, "note: ", "mrmctl $T set share_cpu_max 007");
 	check_file("share_cpu_max", "7\n");
+	expect(2, "cannot take \"gzip\" for zip_algorithm: it takes lz4 or zstd",
+	       "mrmctl $T set zip_algorithm gzip");
+	expect(0, "note: ", "mrmctl $T set zip_algorithm zstd");
+	check_file("zip_algorithm", "zstd\n");
 	expect(0, "note: ", "mrmctl $T set web share=off salt='tenant 1'");
 	check_file("vm/1000/share", "0\n");
 	check_file("vm/1000/salt", "tenant 1\n");

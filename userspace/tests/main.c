@@ -84,6 +84,7 @@ int main(int argc, char **argv)
 	test_domain_xml();
 	test_balloon();
 	test_admission();
+	test_swap();
 	test_metrics();
 	test_line();
 	test_command(argv[1]);

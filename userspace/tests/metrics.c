@@ -48,6 +48,31 @@ static void check_format(const char *text)
 	tap_ok(strlen(text) > 6 && !strcmp(text + strlen(text) - 6, "# EOF\n"), "and an end");
 }
 
+/* What is compressed and swapped, and who waits. */
+static void check_swap(const char *text)
+{
+	static const char *const samples[] = {
+		"mrm_vm_zipped_bytes{vm=\"swaps\",pid=\"8\"} 12288",
+		"mrm_vm_zip_bytes{vm=\"swaps\",pid=\"8\"} 5000",
+		"mrm_vm_swapped_bytes{vm=\"swaps\",pid=\"8\"} 16384",
+		"mrm_vm_swap_free_bytes{vm=\"swaps\",pid=\"8\"} 20480",
+		"mrm_vm_swap_bad_bytes{vm=\"swaps\",pid=\"8\"} 24576",
+		"mrm_vm_swap_ins_total{vm=\"swaps\",pid=\"8\"} 7",
+		"mrm_vm_swap_outs_total{vm=\"swaps\",pid=\"8\"} 8",
+		"mrm_vm_blocked_vcpus{vm=\"swaps\",pid=\"8\"} 9",
+		"mrm_vm_blocks_total{vm=\"swaps\",pid=\"8\"} 10",
+		"# TYPE mrm_vm_swap_bad_bytes gauge",
+		"# TYPE mrm_vm_swap_ins counter",
+		"# TYPE mrm_vm_swap_outs counter",
+		"# TYPE mrm_vm_blocked_vcpus gauge",
+		"# TYPE mrm_vm_blocks counter",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		tap_has(text, samples[i], samples[i]);
+}
+
 /**
  * test_metrics() - OpenMetrics, and where they are served
  */
@@ -66,9 +91,20 @@ void test_metrics(void)
 	tree_write(&tree, "vm/7/salt", "secret");
 	tree_write(&tree, "vm/7/running_ns", "1500000000");
 	tree_write(&tree, "overcommit_percent", "160");
+	tree_add_vm(&tree, 8, "swaps", 0);
+	tree_write(&tree, "vm/8/zipped_pages", "3");
+	tree_write(&tree, "vm/8/zip_bytes", "5000");
+	tree_write(&tree, "vm/8/swapped_pages", "4");
+	tree_write(&tree, "vm/8/swap_free_pages", "5");
+	tree_write(&tree, "vm/8/swap_bad_pages", "6");
+	tree_write(&tree, "vm/8/swap_ins", "7");
+	tree_write(&tree, "vm/8/swap_outs", "8");
+	tree_write(&tree, "vm/8/blocked_vcpus", "9");
+	tree_write(&tree, "vm/8/blocks", "10");
 	mrm_open(&root, tree.path);
 	text = metrics(&root);
 	check_format(text);
+	check_swap(text);
 	tap_has(text, "# TYPE mrm_vm_shared_bytes gauge\n# UNIT mrm_vm_shared_bytes bytes\n",
 		"a family has a type and a unit");
 	tap_has(text, "mrm_vm_shared_bytes{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 2097152\n",

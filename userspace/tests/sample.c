@@ -29,7 +29,7 @@ void test_sample(void)
 	tap_ok(sample_rate(300, 100, 2000000000) == 100, "a rate");
 	tap_ok(sample_rate(100, 300, 1) == 0, "a counter that was reset has no rate");
 	rows = sample_rows(&now, &before);
-	tap_ok(rows[0].rated && rows[0].scan_rate == 100, "a VM that stays has rates");
+	tap_ok(rows[0].rated && rows[0].rate[VM_KEY_SCAN_RATE] == 100, "a VM that stays has rates");
 	tap_ok(!rows[1].rated, "a new VM has none");
 	tap_ok(!rows[2].rated, "nor has one with the pid of another");
 	free(rows);

@@ -22,6 +22,7 @@ void test_settings(void);
 void test_domain_xml(void);
 void test_balloon(void);
 void test_admission(void);
+void test_swap(void);
 void test_metrics(void);
 void test_line(void);
 void test_command(const char *mrmctl);

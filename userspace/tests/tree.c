@@ -82,6 +82,7 @@ static void write_number(const struct tree *tree, const char *file, unsigned lon
  */
 void tree_make(struct tree *tree)
 {
+	char number[MRM_TUNABLE_MAX];
 	size_t i;
 
 	strcpy(tree->base, "/tmp/mrmctl-test-XXXXXX");
@@ -95,7 +96,8 @@ void tree_make(struct tree *tree)
 	for (i = 0; i < MRM_HOST_NR; i++)
 		write_number(tree, mrm_host_counters[i].name, 1000 * (i + 1));
 	for (i = 0; i < mrm_tunable_count; i++)
-		write_number(tree, mrm_tunables[i].name, mrm_tunables[i].usual);
+		tree_write(tree, mrm_tunables[i].name,
+			   mrm_tunable_format(&mrm_tunables[i], mrm_tunables[i].usual, number));
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)

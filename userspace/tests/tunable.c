@@ -30,6 +30,14 @@ static void test_ranges(void)
 		{ "sample_pages", "0", -ERANGE },
 		{ "sample_pages", "1", 0 },
 		{ "sample_pages", "10000", 0 },
+		{ "zip_max", "50", 0 },
+		{ "zip_max", "51", -ERANGE },
+		{ "zip_algorithm", "lz4", 0 },
+		{ "zip_algorithm", "zstd", 0 },
+		{ "zip_algorithm", "LZ4", -EINVAL },
+		{ "zip_algorithm", "lz4 ", -EINVAL },
+		{ "zip_algorithm", "0", -EINVAL },
+		{ "zip_algorithm", "", -EINVAL },
 	};
 	uint64_t value;
 	size_t i;
@@ -39,6 +47,17 @@ static void test_ranges(void)
 		got = mrm_tunable_parse(mrm_tunable_find(cases[i].name), cases[i].text, &value);
 		tap_ok(got == cases[i].error, "%s and \"%s\"", cases[i].name, cases[i].text);
 	}
+}
+
+static void test_words(void)
+{
+	const struct mrm_tunable *tunable = mrm_tunable_find("zip_algorithm");
+	char text[MRM_TUNABLE_MAX];
+	uint64_t value = 7;
+
+	tap_ok(!mrm_tunable_parse(tunable, "zstd", &value) && value == 1, "a word is a value");
+	tap_text(mrm_tunable_format(tunable, 1, text), "zstd", "and a value a word");
+	tap_text(mrm_tunable_format(mrm_tunable_find("zip_max"), 10, text), "10", "or a number");
 }
 
 static void test_salt(void)
@@ -69,5 +88,6 @@ void test_tunable(void)
 			       mrm_tunables[i].usual <= mrm_tunables[i].max,
 		       "default of %s is in its range", mrm_tunables[i].name);
 	test_ranges();
+	test_words();
 	test_salt();
 }

@@ -24,8 +24,8 @@ static void make_rows(void)
 		vms[i].value[MRM_VM_SAVED_PAGES] = 256 * (i + 1);
 		vms[i].value[MRM_VM_ADOPTED_BYTES] = 1 << 20;
 		rows[i].vm = &vms[i];
-		rows[i].rated = i != 1;
-		rows[i].scan_rate = 10 * i;
+		rows[i].rated = i != 1 ? ~0u : 0;
+		rows[i].rate[VM_KEY_SCAN_RATE] = 10 * i;
 	}
 	vms[2].have &= ~MRM_WANT(MRM_VM_SAVED_PAGES);
 	strcpy(vms[1].text[MRM_VM_REASON], "hugetlb");
@@ -77,16 +77,20 @@ static void test_print(void)
 	vms[0].value[MRM_VM_ACTIVE_BYTES] = 100 << 20;
 	vms[0].value[MRM_VM_BALLOON_BYTES] = 50 << 20;
 	vms[0].value[MRM_VM_BALLOON_TARGET_BYTES] = 312 << 20;
+	vms[0].value[MRM_VM_ZIPPED_PAGES] = 3 * 256;
+	vms[2].value[MRM_VM_SWAPPED_PAGES] = 7 * 256;
+	vms[2].value[MRM_VM_BLOCKED_VCPUS] = 1;
 	vms[2].have &= ~MRM_WANT(MRM_VM_TARGET_BYTES);
 	check_table(VM_TABLE_TOP,
 		    "NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
-		    "  SCAN/S  BREAK/S  STATE\n"
+		    "  ZIPPED  SWAPPED  SCAN/S  BREAK/S  UNZIP/S  SWIN/S  STATE\n"
 		    "-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		    "       0        0  on\n"
+		    "     3.0      0.0       0        0        0       0  on\n"
 		    "db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		    "       -        -  on; not adopted: hugetlb\n"
+		    "     0.0      0.0       -        -        -       -"
+		    "  on; not adopted: hugetlb\n"
 		    "web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		    "      20        0  on\n",
+		    "     0.0      7.0      20        0        0       0  blocked; on\n",
 		    "the VMs in top");
 }
 

@@ -78,6 +78,93 @@ TRACE_EVENT(mrm_break,
 	TP_printk("pid=%d guest_page=%#lx", __entry->pid, __entry->guest_page)
 );
 
+/* bytes=0: it was zero, and needs nothing. */
+TRACE_EVENT(mrm_zip,
+	TP_PROTO(pid_t pid, unsigned long guest_page, unsigned int bytes),
+	TP_ARGS(pid, guest_page, bytes),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, guest_page)
+		__field(unsigned int, bytes)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->guest_page = guest_page;
+		__entry->bytes = bytes;
+	),
+	TP_printk("pid=%d guest_page=%#lx bytes=%u", __entry->pid, __entry->guest_page,
+		  __entry->bytes)
+);
+
+TRACE_EVENT(mrm_unzip,
+	TP_PROTO(pid_t pid, unsigned long guest_page),
+	TP_ARGS(pid, guest_page),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, guest_page)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->guest_page = guest_page;
+	),
+	TP_printk("pid=%d guest_page=%#lx", __entry->pid, __entry->guest_page)
+);
+
+DECLARE_EVENT_CLASS(mrm_swap,
+	TP_PROTO(pid_t pid, unsigned long guest_page, unsigned long slot),
+	TP_ARGS(pid, guest_page, slot),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, guest_page)
+		__field(unsigned long, slot)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->guest_page = guest_page;
+		__entry->slot = slot;
+	),
+	TP_printk("pid=%d guest_page=%#lx slot=%lu", __entry->pid, __entry->guest_page,
+		  __entry->slot)
+);
+
+DEFINE_EVENT(mrm_swap, mrm_swap_out,
+	TP_PROTO(pid_t pid, unsigned long guest_page, unsigned long slot),
+	TP_ARGS(pid, guest_page, slot)
+);
+
+DEFINE_EVENT(mrm_swap, mrm_swap_in,
+	TP_PROTO(pid_t pid, unsigned long guest_page, unsigned long slot),
+	TP_ARGS(pid, guest_page, slot)
+);
+
+/* A vCPU is made to wait, or goes on. */
+TRACE_EVENT(mrm_block,
+	TP_PROTO(pid_t pid, bool blocked),
+	TP_ARGS(pid, blocked),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(bool, blocked)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->blocked = blocked;
+	),
+	TP_printk("pid=%d blocked=%d", __entry->pid, __entry->blocked)
+);
+
+/* The kernel was about to kill for memory: pages that VMs gave. */
+TRACE_EVENT(mrm_oom,
+	TP_PROTO(long pages),
+	TP_ARGS(pages),
+	TP_STRUCT__entry(
+		__field(long, pages)
+	),
+	TP_fast_assign(
+		__entry->pages = pages;
+	),
+	TP_printk("pages=%ld", __entry->pages)
+);
+
 TRACE_EVENT(mrm_discard,
 	TP_PROTO(pid_t pid, unsigned long first, unsigned long pages, unsigned long freed),
 	TP_ARGS(pid, first, pages, freed),

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The state low: a vCPU of the VM above its target waits, a VM below its target does not, and
+ * the first goes on when there is memory, loses nothing, and can be stopped and killed at any
+ * time.  If nothing can be taken from it, it goes on slowly; if something can, when that has
+ * been.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "mrm.h"
+#include "tap.h"
+#include "vm_process.h"
+
+#define PAGES	(96 * MiB / PAGE_SIZE)
+#define HALF	(PAGES / 2)
+#define SMALL	(8 * MiB / PAGE_SIZE)
+#define LIMIT	(80 * MiB)
+
+static struct vm_process large, small;
+
+static void start(struct vm_process *p, size_t pages, uint32_t first)
+{
+	const struct vm_config config = { .pages = pages };
+	size_t i;
+
+	process_start(p, &config);
+	/* Nothing of it can be taken without swap. */
+	for (i = 0; i < pages; i++)
+		p->states[i] = first + i;
+}
+
+static long do_fill(struct vm *vm, void *arg)
+{
+	return vm_guest(vm, 0, arg);
+}
+
+/* The guest begins to fill RAM, and is not waited for. */
+static void begin_fill(struct vm_process *p, size_t first, size_t count)
+{
+	const struct guest_work work = {
+		.command = GUEST_FILL, .first = first, .count = count,
+	};
+
+	process_send(p, do_fill, &work, sizeof(work));
+}
+
+static bool state_is_low(void *unused)
+{
+	char text[MRM_TEXT] = "";
+
+	(void)unused;
+	file_read(MRM_SYSFS "/state", text, sizeof(text));
+	return !strcmp(text, "low\n");
+}
+
+static void grow_until_blocked(void)
+{
+	tap_equal(process_guest(&large, GUEST_FILL, 0, HALF), 0, "half of a VM is filled");
+	tap_equal(mrm_set_number("limit_bytes", LIMIT), 0, "there is less than it may take");
+	tap_equal(mrm_vm_get(large.pid, "blocked_vcpus"), 0, "it is not blocked");
+	begin_fill(&large, HALF, HALF);
+	tap_ok(mrm_vm_wait(large.pid, "blocked_vcpus", 1, 1, MRM_LONG),
+	       "it takes more, and is blocked");
+	tap_ok(state_is_low(NULL), "the state is low");
+	tap_between(mrm_vm_get(large.pid, "consumed_bytes"),
+		    mrm_vm_get(large.pid, "target_bytes"), LIMIT + 4 * MiB,
+		    "it is above its target, and not far");
+}
+
+static void go_on(const char *what)
+{
+	tap_equal(mrm_set("limit_bytes", "0"), 0, "%s: there is memory again", what);
+	tap_equal(process_receive(&large, MRM_LONG), 0, "%s: it goes on by itself", what);
+	tap_equal(mrm_vm_get(large.pid, "blocked_vcpus"), 0, "%s: and is not blocked", what);
+	tap_ok(process_verify(&large), "%s: every byte is right", what);
+}
+
+/* Without a balloon its min is its own: it has less than its target. */
+static void test_other(void)
+{
+	long blocks;
+
+	start(&small, SMALL, 1 << 24);
+	tap_equal(mrm_vm_set(small.pid, "min_bytes", "8388608"), 0, "another has a min");
+	grow_until_blocked();
+	tap_equal(process_guest(&small, GUEST_FILL, 0, SMALL), 0, "and takes it meanwhile");
+	tap_equal(mrm_vm_get(small.pid, "blocks"), 0, "it never was blocked");
+	blocks = mrm_vm_get(large.pid, "blocks");
+	tap_ok(mrm_vm_wait(large.pid, "blocks", blocks + 2, LONG_MAX, MRM_LONG),
+	       "the first one is, again and again: it does not stand still");
+	tap_ok(mrm_vm_wait(large.pid, "blocked_vcpus", 1, 1, MRM_LONG), "and waits for memory");
+	go_on("both");
+	tap_ok(process_verify(&small), "and of the other");
+	process_stop(&small);
+}
+
+static bool has_state(void *letter)
+{
+	char path[64], text[1024];
+	char *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", large.pid);
+	if (file_read(path, text, sizeof(text)) < 0)
+		return false;
+	state = strstr(text, "State:\t");
+	return state && state[strlen("State:\t")] == *(char *)letter;
+}
+
+/* Stopped and continued, it waits again as soon as it takes more. */
+static void test_signals(void)
+{
+	grow_until_blocked();
+	kill(large.pid, SIGSTOP);
+	tap_ok(wait_until(has_state, "T", MRM_LONG), "a blocked VM can be stopped");
+	kill(large.pid, SIGCONT);
+	tap_ok(mrm_vm_wait(large.pid, "blocked_vcpus", 1, 1, MRM_LONG), "it goes on to be blocked");
+	go_on("stopped");
+	process_stop(&large);
+}
+
+/* There is swap: it waits no longer than it takes to write. */
+static void test_taken(void)
+{
+	if (!disk_ram()) {
+		tap_skip("with swap", "no RAM disk");
+		return;
+	}
+	start(&large, PAGES, 1);
+	tap_equal(disk_hand_over(DISK_RAM, large.pid), 0, "a VM has a swap file");
+	tap_equal(mrm_set_number("limit_bytes", LIMIT), 0, "there is less than it will take");
+	tap_equal(process_guest(&large, GUEST_FILL, 0, PAGES), 0, "it takes all it wants");
+	tap_between(mrm_vm_get(large.pid, "swapped_pages"), PAGES - LIMIT / PAGE_SIZE - 64, PAGES,
+		    "what it had before is in swap");
+	tap_ok(process_verify(&large), "every byte is right");
+	tap_equal(mrm_set("limit_bytes", "0"), 0, "there is memory again");
+	process_stop(&large);
+	mrm_nothing_left("after one with swap");
+}
+
+int main(void)
+{
+	mrm_begin();
+	mrm_set("zip_max", "0");
+	start(&large, PAGES, 1);
+	test_other();
+	process_stop(&large);
+	mrm_nothing_left("after both");
+
+	start(&large, PAGES, 1);
+	test_signals();
+	mrm_nothing_left("after one that was stopped");
+
+	start(&large, PAGES, 1);
+	grow_until_blocked();
+	process_kill(&large);
+	mrm_set("limit_bytes", "0");
+	mrm_nothing_left("after a blocked one was killed");
+	test_taken();
+	return tap_done();
+}

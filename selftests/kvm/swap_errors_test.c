@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A swap file that fails: what cannot be written stays in memory, and its slot is not used
+ * again; what cannot be read, or is not what was written, is an error of memory to whoever
+ * touches it, and never wrong data; and all is well when the disk is well again.
+ *
+ * A RAM disk under device mapper, whose table says what becomes of reads and writes.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "mrm.h"
+#include "tap.h"
+#include "vm_process.h"
+
+#define NAME		"mrm-swap"
+#define DISK		"/dev/mapper/" NAME
+#define DISK_SECTORS	(DISK_RAM_BYTES / 512)
+#define PAGES		1024
+#define MOUNT		"/tmp/mrm-swap"
+#define SWAP_FILE	MOUNT "/file"
+#define SLOW_MS		4000
+
+static struct vm_process vm;
+
+static const char *good_table(void)
+{
+	static char table[128];
+
+	snprintf(table, sizeof(table), "0 %lu linear " DISK_RAM " 0", DISK_SECTORS);
+	return table;
+}
+
+static const char *bad_table(void)
+{
+	static char table[128];
+
+	snprintf(table, sizeof(table), "0 %lu error", DISK_SECTORS);
+	return table;
+}
+
+/* What is under way ends with the old table. */
+static void set_table(const char *table)
+{
+	if (!disk_change(NAME, table))
+		tap_bail("dmsetup: no table %s", table);
+}
+
+static void start_on(const char *path, uint32_t first)
+{
+	const struct vm_config config = { .pages = PAGES };
+	size_t i;
+
+	process_start(&vm, &config);
+	mrm_vm_set(vm.pid, "share", "0");
+	if (disk_hand_over(path, vm.pid))
+		tap_bail("%s cannot be a swap file", path);
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = first + i;
+	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
+		tap_bail("cannot fill");
+}
+
+static void start(uint32_t first)
+{
+	start_on(DISK, first);
+}
+
+static bool took_all(void *unused)
+{
+	(void)unused;
+	return !mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE) &&
+	       mrm_vm_get(vm.pid, "swapped_pages") == PAGES;
+}
+
+static void swap_all(const char *when)
+{
+	tap_ok(wait_until(took_all, NULL, MRM_LONG), "%s: all is in swap", when);
+}
+
+static sigjmp_buf stop;
+
+static void on_bus(int signal)
+{
+	(void)signal;
+	siglongjmp(stop, 1);
+}
+
+/* In the VM's process.  Returns how many of so many pages cannot be read, or -1 if one is wrong. */
+static long count_lost(struct vm *v, void *arg)
+{
+	size_t count = *(size_t *)arg;
+	struct guest_wrong wrong;
+	volatile long lost = 0;
+	volatile size_t i;
+
+	signal(SIGBUS, on_bus);
+	for (i = 0; i < count; i++) {
+		if (sigsetjmp(stop, 1))
+			lost++;
+		else if (guest_check(&v->view, i, &wrong))
+			return -1;
+	}
+	signal(SIGBUS, SIG_DFL);
+	return lost;
+}
+
+static long lost(size_t count)
+{
+	return process_call(&vm, count_lost, &count, sizeof(count));
+}
+
+static void test_write_errors(void)
+{
+	long bad;
+
+	start(1);
+	set_table(bad_table());
+	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	tap_ok(mrm_vm_wait(vm.pid, "swap_bad_pages", 1, PAGES, MRM_LONG),
+	       "writes fail: slots are not used again");
+	bad = mrm_vm_get(vm.pid, "swap_bad_pages");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "nothing is in swap");
+	tap_equal(mrm_vm_get(vm.pid, "private_pages"), PAGES, "all is in memory");
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
+	set_table(good_table());
+	swap_all("the disk is well again");
+	tap_between(mrm_vm_get(vm.pid, "swap_bad_pages"), bad, 2 * PAGES, "bad slots stay bad");
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
+	mrm_check("after writes that failed");
+	process_stop(&vm);
+}
+
+static void test_read_errors(void)
+{
+	start(1 << 20);
+	swap_all("before reads fail");
+	set_table(bad_table());
+	tap_equal(lost(100), 100, "reads fail: an error each, and no wrong data");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), PAGES, "they are in swap as before");
+	mrm_check("after reads that failed");
+	set_table(good_table());
+	/* That it failed is told once more to who comes next: the fault began before. */
+	lost(100);
+	tap_equal(lost(PAGES), 0, "the disk is well again: every byte is right");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "and nothing in swap");
+	process_stop(&vm);
+}
+
+/* Somebody writes to the file: the checksum tells. */
+static void test_corruption(void)
+{
+	static uint8_t junk[16 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	long wrong;
+	int fd;
+
+	start(2 << 20);
+	swap_all("before it is overwritten");
+	fd = open(DISK_RAM, O_RDWR | O_DIRECT);
+	memset(junk, 0x5a, sizeof(junk));
+	tap_equal(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk), "16 slots are overwritten");
+	close(fd);
+	wrong = lost(PAGES);
+	tap_between(wrong, 1, 16, "their pages are errors, and no wrong data");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), wrong, "they stay in swap");
+	tap_equal(lost(PAGES), wrong, "and errors, as often as they are touched");
+	process_kill(&vm);
+}
+
+/* Root takes the file away under the VM: errors, and no wrong data, also when it is back. */
+static void test_truncated(void)
+{
+	if (system("modprobe -q ext4; mkfs.ext4 -q -F " DISK) || mkdir(MOUNT, 0700) ||
+	    mount(DISK, MOUNT, "ext4", 0, NULL))
+		tap_bail("no file system on " DISK);
+	if (system("truncate -s 16M " SWAP_FILE))
+		tap_bail("no file");
+	start_on(SWAP_FILE, 4 << 20);
+	swap_all("before the file is truncated");
+	tap_equal(truncate(SWAP_FILE, 0), 0, "the file is truncated");
+	tap_equal(lost(PAGES), PAGES, "all that was in it are errors");
+	tap_equal(truncate(SWAP_FILE, 16 * MiB), 0, "the file is as long as before");
+	lost(PAGES);
+	tap_equal(lost(PAGES), PAGES, "and its zeroes are errors, too");
+	mrm_check("after the file was truncated");
+	process_kill(&vm);
+	mrm_nothing_left("after it was killed");
+	tap_ok(!umount(MOUNT) && !rmdir(MOUNT), "the file is nobody's");
+}
+
+static const char *slow_table(void)
+{
+	static char table[128];
+
+	snprintf(table, sizeof(table), "0 %lu delay " DISK_RAM " 0 %d", DISK_SECTORS, SLOW_MS);
+	return table;
+}
+
+static void *touch_first(void *arg)
+{
+	struct vm *v = arg;
+
+	(void)*(volatile uint8_t *)v->view.ram;
+	return NULL;
+}
+
+/* A thread of this process is where no signal but a deadly one reaches it. */
+static bool one_waits(void *unused)
+{
+	char path[64], text[1024];
+	struct dirent *thread;
+	bool waits = false;
+	DIR *dir = opendir("/proc/self/task");
+
+	(void)unused;
+	while (dir && (thread = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", thread->d_name);
+		if (file_read(path, text, sizeof(text)) > 0 && strstr(text, "State:\tD"))
+			waits = true;
+	}
+	if (dir)
+		closedir(dir);
+	return waits;
+}
+
+/* In the VM's process.  Returns how many ms it took to discard what is being read. */
+static long discard_meanwhile(struct vm *v, void *unused)
+{
+	pthread_t reader;
+	long begun, took;
+
+	(void)unused;
+	if (pthread_create(&reader, NULL, touch_first, v))
+		return -1;
+	if (!wait_until(one_waits, NULL, MRM_LONG))
+		return -2;
+	begun = now_ms();
+	if (vm_discard(v, 0, PAGES))
+		return -3;
+	took = now_ms() - begun;
+	pthread_join(reader, NULL);
+	return took;
+}
+
+/* Who gives a page up does not wait for the disk. */
+static void test_discard(void)
+{
+	start(3 << 20);
+	swap_all("before reads are slow");
+	set_table(slow_table());
+	tap_between(process_call(&vm, discard_meanwhile, NULL, 0), 0, SLOW_MS / 2,
+		    "what is being read is discarded at once (ms)");
+	set_table(good_table());
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "nothing is in swap");
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages") + mrm_vm_get(vm.pid, "swap_bad_pages"),
+		  DISK_RAM_BYTES / PAGE_SIZE, "and no slot is lost");
+	tap_ok(process_verify(&vm), "all is zero");
+	mrm_check("after a discard of what was being read");
+	process_stop(&vm);
+}
+
+int main(void)
+{
+	mrm_begin();
+	mrm_set("zip_max", "0");
+	if (!disk_ram()) {
+		tap_skip("swap", "no RAM disk");
+		return tap_done();
+	}
+	if (!disk_mapper() || !disk_create(NAME, good_table())) {
+		tap_skip("swap", "no device mapper");
+		return tap_done();
+	}
+	test_write_errors();
+	test_read_errors();
+	test_corruption();
+	test_discard();
+	test_truncated();
+	mrm_nothing_left("after them");
+	tap_ok(disk_remove(NAME), "nobody has the disk open");
+	return tap_done();
+}

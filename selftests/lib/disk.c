@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "mrm.h"
+
+/**
+ * disk_ram() - have RAM disks
+ * Return: true; false if this kernel has none.
+ */
+bool disk_ram(void)
+{
+	return !access(DISK_RAM, F_OK) ||
+	       (!system("modprobe brd rd_nr=4 rd_size=65536 2>/dev/null") &&
+		!access(DISK_RAM, F_OK));
+}
+
+/**
+ * disk_hand_over() - make a disk or a file a VM's swap file
+ * @path: the disk or file
+ * @pid: the VM
+ * Return: 0 or a negative errno.
+ */
+int disk_hand_over(const char *path, pid_t pid)
+{
+	int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC), err;
+	char text[16];
+
+	if (fd < 0)
+		return -errno;
+	snprintf(text, sizeof(text), "%d", fd);
+	err = mrm_vm_set(pid, "swap_file", text);
+	close(fd);
+	return err;
+}
+
+/**
+ * disk_mapper() - have device mapper
+ * Return: true; false if there is none.
+ */
+bool disk_mapper(void)
+{
+	return !system("{ dmsetup version || modprobe dm_mod && dmsetup version; } >/dev/null 2>&1");
+}
+
+/* With a table as its input if there is one.  There may be no udev that makes names. */
+static bool dmsetup(const char *what, const char *name, const char *table)
+{
+	char command[256];
+	FILE *input;
+
+	snprintf(command, sizeof(command), "DM_DISABLE_UDEV=1 dmsetup %s %s >/dev/null 2>&1", what,
+		 name);
+	if (!table)
+		return !system(command);
+	input = popen(command, "w");
+	if (!input)
+		return false;
+	fputs(table, input);
+	return !pclose(input);
+}
+
+/**
+ * disk_create() - make a disk /dev/mapper/@name
+ * @name: its name
+ * @table: what it does, as dmsetup takes it
+ * Return: true if it is there.
+ */
+bool disk_create(const char *name, const char *table)
+{
+	return dmsetup("create", name, table);
+}
+
+/**
+ * disk_change() - have a disk do something else; what is under way ends as it began
+ * @name: its name
+ * @table: what it does from now on
+ * Return: true; false if it does what it did.
+ */
+bool disk_change(const char *name, const char *table)
+{
+	bool changed = dmsetup("load", name, table);
+
+	return dmsetup("suspend", name, NULL) && dmsetup("resume", name, NULL) && changed;
+}
+
+/**
+ * disk_remove() - take a disk away
+ * @name: its name
+ * Return: true; false if somebody has it open.
+ */
+bool disk_remove(const char *name)
+{
+	return dmsetup("remove", name, NULL);
+}
+
+/**
+ * disk_message() - tell a disk something
+ * @name: its name
+ * @message: to its first target
+ * Return: 0 or a negative errno.
+ */
+int disk_message(const char *name, const char *message)
+{
+	struct {
+		struct dm_ioctl head;
+		struct dm_target_msg to;
+		char text[128];
+	} m = {
+		.head.version = { DM_VERSION_MAJOR },
+		.head.data_size = sizeof(m),
+		.head.data_start = offsetof(typeof(m), to),
+	};
+	int fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(m.head.name, sizeof(m.head.name), "%s", name);
+	/* Where m.to.message is. */
+	snprintf(m.text, sizeof(m.text), "%s", message);
+	if (ioctl(fd, DM_TARGET_MSG, &m))
+		err = -errno;
+	close(fd);
+	return err;
+}

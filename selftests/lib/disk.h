@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: Disks
+ *
+ * RAM disks, and device mapper's, whose table says what becomes of reads and writes.
+ */
+#ifndef DISK_H
+#define DISK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define DISK_RAM	"/dev/ram0"	/* the first of four */
+#define DISK_RAM_BYTES	(64UL << 20)
+#define DISK_PATH	64		/* room for the path of one */
+
+bool disk_ram(void);
+int disk_hand_over(const char *path, pid_t pid);
+
+bool disk_mapper(void);
+bool disk_create(const char *name, const char *table);
+bool disk_change(const char *name, const char *table);
+bool disk_remove(const char *name);
+int disk_message(const char *name, const char *message);
+
+#endif

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A guest without a balloon on less memory than it has: what it does not need goes to a swap
+# file that mrmd made, and comes back, also to who saves it; the file is the guest's as long
+# as it runs, whatever becomes of mrmd, and goes with it.  A guest whose file would not fit
+# is not started.
+
+# shellcheck disable=SC2317 # check calls what is defined here
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+mib=128
+room=240		# MiB of the file system
+files=/run/mrm/swap
+saved=/run/mrm/saved
+
+test_cleanup() {
+	[ -z "$mrmd_pid" ] || mrmd_kill
+	cp "$mrmd_log" "$MRM_OUT/mrmd.log"
+	hook_remove
+	wait_until 30 umount "$files"
+	rm -rf "$saved"
+}
+
+file_of() {
+	cat "$(vm_dir "$1")/swap_file"
+}
+
+# All of max - min, of a mode that only root reads, and a name that says whose it is.
+has_file() {
+	local file
+	wait_until 30 grep -q . "$(vm_dir "$1")/swap_file" || return
+	file=$(file_of "$1")
+	[[ $file = "$files/$1.$(guest_pid "$1")."*.swap ]] &&
+		equal "$(stat -c '%s %a' "$file")" "$((mib << 20)) 600"
+}
+
+# squeeze GUEST - three quarters of what it has.
+squeeze() {
+	echo $(($(vm_counter "$1" consumed_bytes) * 3 / 4)) >"$mrm/limit_bytes"
+	wait_until 60 vm_counter_is "$1" swapped_pages -gt 1000
+}
+
+in_use() {
+	! flock --nonblock "$1" true
+}
+
+no_files() {
+	[ -z "$(find "$files" -name '*.swap')" ]
+}
+
+save() {
+	virsh -q save a "$saved" && wait_until 60 no_vms
+}
+
+restore() {
+	virsh -q restore "$saved" && memcheck_goes_on a
+}
+
+starts_mrmd() {
+	mrmd_start --swap "$files"
+}
+
+test_begin '?'
+disk_mount "$room" "$files" || bail "no file system"
+hook_install || bail "libvirt does not start"
+# What is compressed needs no file.
+echo 0 >"$mrm/zip_max"
+check "mrmd starts" starts_mrmd
+define b $((2 * mib))
+define a "$mib" --run 'memcheck -t -i 1000 40' --devices "<memballoon model='none'/>"
+check "a guest without a balloon starts" start a
+check "it has a swap file" has_file a
+check "one whose file does not fit beside it is refused in words" \
+	start_refused b "is to have a swap file of 256.0 MiB"
+check "it fills its memory" memcheck_goes_on a
+check "on less memory it is swapped" squeeze a
+check "no byte is lost" memcheck_goes_on a
+check "what it needs is read again" vm_counter_is a swap_ins -gt 0
+check "every page is accounted for" consistent a
+
+file=$(file_of a)
+check "kill -9 of mrmd" mrmd_kill
+check "the kernel has the file locked" in_use "$file"
+check "no byte is lost" memcheck_goes_on a
+check "mrmd starts again" starts_mrmd
+check "and leaves it alone" memcheck_goes_on a 1
+check "it is the guest's file still" equal "$(file_of a)" "$file"
+
+echo 0 >"$mrm/limit_bytes"
+check "the guest is saved" save
+check "its file is gone" wait_until 60 no_files
+check "restored, it goes on" restore
+check "and has another file" has_file a
+
+mrmd_kill
+guest_destroy a
+check "a guest ends without mrmd" wait_until 60 no_vms
+check "its file is left behind" is "$(find "$files" -name '*.swap' | wc -l)" -eq 1
+check "the next mrmd starts" starts_mrmd
+check "and removes it" wait_until 60 no_files
+check "mrmd ends" mrmd_end
+test_end

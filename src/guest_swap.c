@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
+#include <linux/highmem.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xxhash.h>
+
+#include "block.h"
+#include "frame.h"
+#include "frame_table.h"
+#include "guest_entry.h"
+#include "guest_page.h"
+#include "guest_swap.h"
+#include "swap.h"
+#include "swap_ahead.h"
+#include "trace.h"
+#include "vm.h"
+
+#define WRITES_MAX	64	/* runs of a VM on their way: 4 MiB */
+
+/**
+ * struct mrm_write - frames on their way to slots
+ * @node: in mrm_vm.writes
+ * @vm: whose they are
+ * @slot: the first of as many in a row
+ * @room: how many slots
+ * @n: how many frames
+ * @index: the guest pages
+ * @frames: their frames, with references
+ * @sums: xxh32 of what they hold
+ * @frees: bytes that each will have freed
+ */
+struct mrm_write {
+	struct list_head node;
+	struct mrm_vm *vm;
+	unsigned long slot;
+	unsigned int room;
+	unsigned int n;
+	unsigned long index[MRM_SWAP_RUN];
+	struct page *frames[MRM_SWAP_RUN];
+	u32 sums[MRM_SWAP_RUN];
+	u16 frees[MRM_SWAP_RUN];
+};
+
+/**
+ * struct read - frames that are filled from slots
+ * @node: in mrm_vm.reads
+ * @vm: whose they are
+ * @index: the first guest page, which is wanted; the others are its neighbours
+ * @n: how many, in slots in a row
+ * @frames: their new frames, locked, with references
+ * @entries: what they had: slot and checksum
+ */
+struct read {
+	struct list_head node;
+	struct mrm_vm *vm;
+	unsigned long index;
+	unsigned int n;
+	struct page *frames[MRM_SWAP_RUN];
+	void *entries[MRM_SWAP_RUN];
+};
+
+/* Readers are waited for: they do not queue behind writers. */
+static struct workqueue_struct *write_wq, *read_wq;
+static DECLARE_WAIT_QUEUE_HEAD(fewer_writes);
+static void (*written_fn)(void);
+
+static u32 sum(struct page *frame)
+{
+	void *p = kmap_local_page(frame);
+	u32 s = xxh32(p, PAGE_SIZE, 0);
+
+	kunmap_local(p);
+	return s;
+}
+
+/* A frame has been written, or not.  Return: its slot is in use. */
+static bool written(struct mrm_write *w, unsigned int i, bool good)
+{
+	struct page *frame = w->frames[i];
+	bool swapped;
+
+	mrm_count(w->vm, MRM_WRITING, -1);
+	/* Waits for faults, comparisons and the like, of which none waits for I/O. */
+	mrm_frame_lock(frame);
+	/* Dropped meanwhile, or given to another: then it is not ours to mark. */
+	if (!mrm_frame_is_writing(frame) || !mrm_guest_page_is(w->vm, w->index[i], frame)) {
+		mrm_frame_unlock(frame);
+		put_page(frame);
+		return false;
+	}
+	mrm_frame_set_writing(frame, false);
+	/* The entry's reference and ours: nobody looks at it. */
+	swapped = good && page_count(frame) == 2 && !folio_mapped(page_folio(frame));
+	if (swapped) {
+		mrm_hint_remove(frame);
+		mrm_entry_replace(w->vm, w->index[i], frame,
+				  mrm_swapped_entry(w->slot + i, w->sums[i]));
+		trace_mrm_swap_out(w->vm->pid, w->index[i], w->slot + i);
+	}
+	mrm_frame_unlock(frame);
+	if (swapped) {
+		mrm_frame_free(frame);
+		mrm_count(w->vm, MRM_RECLAIMED_BYTES, w->frees[i]);
+	}
+	put_page(frame);
+	return swapped;
+}
+
+static void write_out(struct mrm_write *w)
+{
+	unsigned long good = mrm_swap_write(w->vm, w->slot, w->frames, w->n);
+	unsigned int i, swapped = 0;
+
+	for (i = 0; i < w->n; i++) {
+		if (written(w, i, good & BIT(i)))
+			swapped++;
+		else if (good & BIT(i))
+			mrm_swap_free(w->vm, w->slot + i);
+	}
+	mrm_count(w->vm, MRM_SWAP_OUTS, swapped);
+	kfree(w);
+}
+
+static struct list_head *take_first(struct mrm_vm *vm, struct list_head *list)
+{
+	struct list_head *first = NULL;
+
+	spin_lock(&vm->swap_lock);
+	if (!list_empty(list)) {
+		first = list->next;
+		list_del(first);
+	}
+	spin_unlock(&vm->swap_lock);
+	return first;
+}
+
+/* One that is queued already does what is in the list now as well. */
+static void wake_swapper(struct workqueue_struct *wq, struct mrm_swapper *swapper)
+{
+	ihold(&swapper->vm->inode);
+	if (!queue_work(wq, &swapper->work))
+		mrm_vm_put(swapper->vm);
+}
+
+static void writer_work(struct work_struct *work)
+{
+	struct mrm_vm *vm = container_of(work, struct mrm_swapper, work)->vm;
+	struct list_head *first;
+	void (*fn)(void);
+
+	while ((first = take_first(vm, &vm->writes))) {
+		write_out(list_entry(first, struct mrm_write, node));
+		atomic_dec(&vm->nr_writes);
+		wake_up_all(&fewer_writes);
+		fn = READ_ONCE(written_fn);
+		if (fn)
+			fn();
+	}
+	/* Perhaps the last, and then this work is gone, too. */
+	mrm_vm_put(vm);
+}
+
+/**
+ * mrm_guest_swap_on_written() - be told when something was written
+ * @fn: called from the works that write; may sleep.  NULL: no more, once they are idle
+ */
+void mrm_guest_swap_on_written(void (*fn)(void))
+{
+	WRITE_ONCE(written_fn, fn);
+	if (!fn)
+		flush_workqueue(write_wq);
+}
+
+/**
+ * mrm_guest_swap_busy() - are so many pages of a VM being written that more are to wait?
+ * @vm: the VM
+ * Return: true if so.
+ */
+bool mrm_guest_swap_busy(struct mrm_vm *vm)
+{
+	return atomic_read(&vm->nr_writes) >= WRITES_MAX;
+}
+
+/**
+ * mrm_guest_swap_throttle() - wait while very many pages of a VM are being written
+ * @vm: the VM
+ *
+ * Context: May sleep; no lock is held.
+ * Return: 0 or -ERESTARTSYS.
+ */
+int mrm_guest_swap_throttle(struct mrm_vm *vm)
+{
+	return wait_event_interruptible(fewer_writes, !mrm_guest_swap_busy(vm));
+}
+
+/**
+ * mrm_guest_write_begin() - slots for guest pages that are to be swapped
+ * @vm: the VM
+ * @n: how many
+ *
+ * Context: May sleep, but not for memory or I/O.
+ * Return: what mrm_guest_write_submit() is to be given, with room for some of them; NULL if
+ * there is none, or very many are being written.
+ */
+struct mrm_write *mrm_guest_write_begin(struct mrm_vm *vm, unsigned int n)
+{
+	struct mrm_write *w;
+
+	if (mrm_guest_swap_busy(vm))
+		return NULL;
+	w = kmalloc(sizeof(*w), __GFP_NOWARN | __GFP_KSWAPD_RECLAIM);
+	if (!w)
+		return NULL;
+	w->vm = vm;
+	w->n = 0;
+	w->room = mrm_swap_alloc(vm, min(n, MRM_SWAP_RUN), &w->slot);
+	if (w->room)
+		return w;
+	kfree(w);
+	return NULL;
+}
+
+/**
+ * mrm_guest_write_add() - a guest page is to be swapped
+ * @w: from mrm_guest_write_begin()
+ * @index: the guest page
+ * @frame: its frame: private, locked, unmapped, with a reference of the caller's; unlocked
+ *	by him after this
+ * @frees: bytes that this frees
+ *
+ * The frame stays the guest page's until it is written.
+ *
+ * Return: false if there is no room.
+ */
+bool mrm_guest_write_add(struct mrm_write *w, unsigned long index, struct page *frame,
+			 unsigned int frees)
+{
+	unsigned int i = w->n;
+
+	if (i == w->room)
+		return false;
+	get_page(frame);
+	w->index[i] = index;
+	w->frames[i] = frame;
+	w->sums[i] = sum(frame);
+	w->frees[i] = frees;
+	w->n++;
+	mrm_frame_set_writing(frame, true);
+	return true;
+}
+
+/**
+ * mrm_guest_write_room() - how many guest pages can be added
+ * @w: from mrm_guest_write_begin()
+ * Return: how many.
+ */
+unsigned int mrm_guest_write_room(const struct mrm_write *w)
+{
+	return w->room - w->n;
+}
+
+/**
+ * mrm_guest_write_submit() - begin to write
+ * @w: from mrm_guest_write_begin(); the caller's no more
+ *
+ * Context: May sleep, but not for memory or I/O; the caller has a reference to the VM.
+ * Return: how many guest pages are being written.
+ */
+unsigned int mrm_guest_write_submit(struct mrm_write *w)
+{
+	struct mrm_vm *vm = w->vm;
+	unsigned int i, n = w->n;
+	struct mrm_swapper *writer;
+
+	for (i = n; i < w->room; i++)
+		mrm_swap_free(vm, w->slot + i);
+	if (!n) {
+		kfree(w);
+		return 0;
+	}
+	mrm_count(vm, MRM_WRITING, n);
+	spin_lock(&vm->swap_lock);
+	list_add_tail(&w->node, &vm->writes);
+	writer = &vm->writers[atomic_inc_return(&vm->nr_writes) % MRM_SWAP_WRITERS];
+	spin_unlock(&vm->swap_lock);
+	wake_swapper(write_wq, writer);
+	return n;
+}
+
+static bool holds(const struct read *r, unsigned int i)
+{
+	return sum(r->frames[i]) == mrm_entry_sum(r->entries[i]);
+}
+
+/* Is the data lost, as far as an error says?  Else who wants it tries again. */
+static bool is_lost(int err)
+{
+	return err != -ENOMEM && err != -EAGAIN && err != -EINTR;
+}
+
+/* From here on who drops the guest page waits for the lock.  Return: nobody has dropped it. */
+static bool end_reading(struct mrm_vm *vm, unsigned long index, struct page *frame)
+{
+	bool mine;
+
+	xa_lock(&vm->pages);
+	mine = xa_load(&vm->pages, index) == frame;
+	mrm_frame_set_reading(frame, false);
+	xa_unlock(&vm->pages);
+	return mine;
+}
+
+/* One of them is, or is not, what it was. */
+static void have_read(struct read *r, unsigned int i, int err)
+{
+	unsigned long index = r->index + i, slot = mrm_entry_slot(r->entries[i]);
+	struct page *frame = r->frames[i];
+	bool lost;
+
+	if (!end_reading(r->vm, index, frame)) {
+		mrm_swap_free(r->vm, slot);
+		mrm_frame_unlock(frame);
+		mrm_hint_remove(frame);
+		mrm_frame_free(frame);
+		put_page(frame);
+		return;
+	}
+	if (!err) {
+		mrm_swap_free(r->vm, slot);
+		mrm_count(r->vm, MRM_SWAP_INS, 1);
+		trace_mrm_swap_in(r->vm->pid, index, slot);
+		mrm_frame_unlock(frame);
+		put_page(frame);
+		return;
+	}
+	/* A neighbour was not asked for: who wants it hears of it. */
+	lost = !i && is_lost(err);
+	if (lost)
+		pr_err_ratelimited("VM %d (%s): slot %lu of %pD %s (%d): the page at %#lx is lost\n",
+				   r->vm->pid, r->vm->name, slot, mrm_swap_file(r->vm),
+				   err == -EUCLEAN ? "does not hold what was written" :
+				   "cannot be read", err, index << PAGE_SHIFT);
+	mrm_entry_cancel_return(r->vm, index, frame,
+				lost ? mrm_failed_entry(r->entries[i]) : r->entries[i]);
+}
+
+static void read_in(struct read *r)
+{
+	unsigned long slot = mrm_entry_slot(r->entries[0]);
+	int all = mrm_swap_read(r->vm, slot, r->frames, r->n), err;
+	unsigned int i;
+
+	for (i = 0; i < r->n; i++) {
+		/* Once more by itself, also if it was alone. */
+		err = all ? mrm_swap_read(r->vm, slot + i, &r->frames[i], 1) : 0;
+		if (!err && !holds(r, i))
+			err = -EUCLEAN;
+		have_read(r, i, err);
+	}
+	kfree(r);
+}
+
+static void reader_work(struct work_struct *work)
+{
+	struct mrm_vm *vm = container_of(work, struct mrm_swapper, work)->vm;
+	struct list_head *first;
+
+	while ((first = take_first(vm, &vm->reads)))
+		read_in(list_entry(first, struct read, node));
+	mrm_vm_put(vm);
+}
+
+static void submit_read(struct read *r)
+{
+	struct mrm_vm *vm = r->vm;
+	struct mrm_swapper *reader;
+
+	spin_lock(&vm->swap_lock);
+	list_add_tail(&r->node, &vm->reads);
+	reader = &vm->readers[vm->next_reader++ % MRM_SWAP_READERS];
+	spin_unlock(&vm->swap_lock);
+	wake_swapper(read_wq, reader);
+}
+
+/* A new frame in place of a slot, locked.  Return: 0, -ENOMEM, or -EAGAIN if it changed. */
+static int begin_read(struct read *r, struct mrm_vm *vm, void *entry, gfp_t flags)
+{
+	struct page *frame = mrm_entry_begin_return(vm, r->index + r->n, entry, flags,
+						    true);
+
+	if (IS_ERR(frame))
+		return PTR_ERR(frame);
+	r->frames[r->n] = frame;
+	r->entries[r->n++] = entry;
+	return 0;
+}
+
+/* Neighbours that are in the slots that follow, while that has been paying off. */
+static void begin_neighbours(struct read *r, struct mrm_vm *vm)
+{
+	unsigned int window = mrm_block_is_low() ? 0 : mrm_swap_ahead(vm, r->index);
+	unsigned long slot = mrm_entry_slot(r->entries[0]);
+	void *entry;
+
+	while (r->n <= window) {
+		entry = xa_load(&vm->pages, r->index + r->n);
+		if (!mrm_entry_is_swapped(entry) || mrm_entry_has_failed(entry) ||
+		    mrm_entry_slot(entry) != slot + r->n ||
+		    begin_read(r, vm, entry, MRM_SPARE))
+			break;
+	}
+	mrm_swap_ahead_was(vm, r->index, r->n - 1);
+	mrm_count(vm, MRM_SWAP_AHEADS, r->n - 1);
+}
+
+/**
+ * mrm_guest_page_read() - begin to bring a swapped guest page back
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Context: In a fault; may sleep, but not for I/O.
+ * Return: 0 if it is not swapped, or is no more; -EINPROGRESS: it has a frame, which is
+ * locked until it is filled; -EHWPOISON if it could not be read the last time;
+ * -ENOMEM.
+ */
+int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index)
+{
+	void *entry = xa_load(&vm->pages, index);
+	struct read *r;
+	int err;
+
+	if (!mrm_entry_is_swapped(entry))
+		return 0;
+	if (mrm_entry_has_failed(entry))
+		return mrm_entry_exchange(vm, index, entry, mrm_swapped_entry(mrm_entry_slot(entry),
+					  mrm_entry_sum(entry))) ? -EHWPOISON : 0;
+	r = kmalloc(sizeof(*r), GFP_KERNEL);
+	if (!r)
+		return -ENOMEM;
+	r->vm = vm;
+	r->index = index;
+	r->n = 0;
+	err = begin_read(r, vm, entry, 0);
+	if (err) {
+		kfree(r);
+		return err == -EAGAIN ? 0 : err;
+	}
+	begin_neighbours(r, vm);
+	submit_read(r);
+	return -EINPROGRESS;
+}
+
+/**
+ * mrm_guest_page_drop_swapped() - swapped -> nothing
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Return: 0; -ENOENT if the guest page is not swapped; -EAGAIN if it changed meanwhile.
+ */
+int mrm_guest_page_drop_swapped(struct mrm_vm *vm, unsigned long index)
+{
+	void *entry = xa_load(&vm->pages, index);
+
+	if (!mrm_entry_is_swapped(entry))
+		return -ENOENT;
+	if (!mrm_entry_exchange(vm, index, entry, NULL))
+		return -EAGAIN;
+	mrm_swap_free(vm, mrm_entry_slot(entry));
+	return 0;
+}
+
+/**
+ * mrm_guest_page_drop_reading() - being read -> nothing
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Who gives a guest page up does not wait for a disk: whoever reads it finds it gone, and
+ * frees slot and frame.
+ *
+ * Context: Takes xa_lock, which is the owner of this change instead of the page lock: the
+ * reader, who has that, asks under it whether the guest page is still there.
+ * Return: 0; -ENOENT if the guest page is not being read.
+ */
+int mrm_guest_page_drop_reading(struct mrm_vm *vm, unsigned long index)
+{
+	XA_STATE(xas, &vm->pages, index);
+	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, index));
+	void *entry;
+	int err = -ENOENT;
+
+	/* Most are not. */
+	if (!frame || !mrm_frame_is_reading(frame))
+		return err;
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	frame = mrm_entry_frame(entry);
+	if (frame && mrm_frame_is_reading(frame)) {
+		/* Before it stands in the open that it is the reader's alone. */
+		mrm_entry_count(vm, entry, -1);
+		xas_store(&xas, NULL);
+		err = 0;
+	}
+	xas_unlock(&xas);
+	return err;
+}
+
+/**
+ * mrm_guest_swap_vm() - make a new VM ready for swap
+ * @vm: the VM
+ */
+void mrm_guest_swap_vm(struct mrm_vm *vm)
+{
+	unsigned int i;
+
+	INIT_LIST_HEAD(&vm->writes);
+	INIT_LIST_HEAD(&vm->reads);
+	spin_lock_init(&vm->swap_lock);
+	mrm_swap_ahead_vm(vm);
+	for (i = 0; i < MRM_SWAP_WRITERS; i++) {
+		INIT_WORK(&vm->writers[i].work, writer_work);
+		vm->writers[i].vm = vm;
+	}
+	for (i = 0; i < MRM_SWAP_READERS; i++) {
+		INIT_WORK(&vm->readers[i].work, reader_work);
+		vm->readers[i].vm = vm;
+	}
+}
+
+/**
+ * mrm_guest_swap_init() - make ready to read and write
+ * Return: 0 or -ENOMEM.
+ */
+int mrm_guest_swap_init(void)
+{
+	/* Nothing is written while processes are frozen for a suspend. */
+	write_wq = alloc_workqueue("mrm_swap_out", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_FREEZABLE,
+				   WQ_MAX_ACTIVE);
+	read_wq = alloc_workqueue("mrm_swap_in", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI,
+				  WQ_MAX_ACTIVE);
+	if (write_wq && read_wq)
+		return 0;
+	if (write_wq)
+		destroy_workqueue(write_wq);
+	if (read_wq)
+		destroy_workqueue(read_wq);
+	return -ENOMEM;
+}
+
+/**
+ * mrm_guest_swap_exit() - wait for what is under way
+ */
+void mrm_guest_swap_exit(void)
+{
+	destroy_workqueue(read_wq);
+	destroy_workqueue(write_wq);
+}

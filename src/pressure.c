@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/atomic.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
+#include <linux/shrinker.h>
+#include <linux/spinlock.h>
+
+#include "balance.h"
+#include "compat.h"
+#include "counters.h"
+#include "pressure.h"
+#include "reclaim.h"
+#include "trace.h"
+#include "vm.h"
+
+#define LOOK_LEAST	(HZ / 10)	/* between two looks that the kernel asks for */
+#define OOM_WAIT	(HZ / 2)
+#define OOM_SOON	(5 * HZ)	/* between two: then the first was of little use */
+
+static unsigned long looked;		/* jiffies, when the kernel last asked for a look */
+static atomic_long_t told;		/* pages that the kernel was told of */
+
+static long reclaimed(void)
+{
+	return mrm_counter_read(&mrm_host_counters, MRM_RECLAIMED_BYTES) >> PAGE_SHIFT;
+}
+
+static unsigned long count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return mrm_nr_vms() ? max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) : 0;
+}
+
+/* What was freed since it was asked the last time. */
+static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	long before = atomic_long_read(&told), now = reclaimed();
+
+	if (time_after(jiffies, READ_ONCE(looked) + LOOK_LEAST)) {
+		WRITE_ONCE(looked, jiffies);
+		mrm_balance_look();
+	}
+	/* One of several that ask at once has it. */
+	if (now <= before || atomic_long_cmpxchg(&told, before, now) != before)
+		return SHRINK_STOP;
+	return now - before;
+}
+
+/* A process that may use a part of the host's memory alone gets none of what VMs give. */
+static bool is_short(void)
+{
+	return si_mem_available() < (long)(totalram_pages() / 50);
+}
+
+/*
+ * Have VMs less than when the kernel asked last, if that was just now?  If they take back at
+ * once what they give, it had better end who needs so much, as without us.
+ */
+static bool has_helped(void)
+{
+	static DEFINE_SPINLOCK(lock);
+	static unsigned long when;	/* jiffies */
+	static long had;
+	long have = mrm_counter_read(&mrm_host_counters, MRM_PRIVATE);
+	bool helped;
+
+	spin_lock(&lock);
+	helped = have < had || time_after(jiffies, when + OOM_SOON);
+	had = have;
+	when = jiffies;
+	spin_unlock(&lock);
+	return helped;
+}
+
+static int oom(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	bool ask = mrm_nr_vms() && is_short();
+	unsigned long pages = 0;
+
+	if (ask)
+		pages = mrm_reclaim_emergency(OOM_WAIT) >> PAGE_SHIFT;
+	if (!has_helped())
+		pages = 0;
+	/* While we waited who had it all may have ended: nobody else has to. */
+	if (ask && !is_short())
+		pages = max(pages, 1UL);
+	*(unsigned long *)freed += pages;
+	trace_mrm_oom(pages);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_nb = {
+	.notifier_call = oom,
+};
+
+static struct shrinker *shrinker;
+
+/**
+ * mrm_pressure_init() - hear of the kernel's need for memory
+ * Return: 0 or an error.
+ */
+int mrm_pressure_init(void)
+{
+	int err;
+
+	shrinker = mrm_shrinker_register(count, scan, "mrm");
+	if (!shrinker)
+		return -ENOMEM;
+	err = register_oom_notifier(&oom_nb);
+	if (err)
+		mrm_shrinker_free(shrinker);
+	return err;
+}
+
+/**
+ * mrm_pressure_exit() - hear no more
+ */
+void mrm_pressure_exit(void)
+{
+	unregister_oom_notifier(&oom_nb);
+	mrm_shrinker_free(shrinker);
+}
