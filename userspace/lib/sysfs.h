@@ -12,6 +12,9 @@
 /* The kernel counts guest memory in pages of this many bytes. */
 #define MRM_PAGE_SIZE 4096
 
+/* And in large pages of so many. */
+#define MRM_LARGE_PAGE_SIZE (2 << 20)
+
 /**
  * struct mrm_root - an open tree of kvm_mrm's files
  * @fd: the directory, never anything but a directory opened for reading

@@ -112,6 +112,30 @@ const struct mrm_tunable mrm_tunables[] = {
 			 "times the time.",
 	},
 	{
+		.name = "alloc_guest_large_page",
+		.unit = "",
+		.usual = 1,
+		.max = 1,
+		.words = "Whether guests get memory in large pages, of 2 MiB, while there is "
+			 "enough; 0: no more of them.",
+	},
+	{
+		.name = "large_break_pct",
+		.unit = "% of a large page",
+		.usual = 88,
+		.min = 1,
+		.max = 100,
+		.words = "One of which breaking would save at least that much is broken in any "
+			 "state.",
+	},
+	{
+		.name = "large_rebuild_rate",
+		.unit = "large pages/s",
+		.usual = 16,
+		.max = 1024,
+		.words = "Large pages that are rebuilt in a second at most; 0: none.",
+	},
+	{
 		.name = "limit_bytes",
 		.unit = "bytes",
 		.usual = 0,

@@ -6,6 +6,11 @@
 #include "sysfs.h"
 #include "units.h"
 
+static uint64_t times(uint64_t pages, uint64_t size)
+{
+	return pages > UINT64_MAX / size ? UINT64_MAX : pages * size;
+}
+
 /**
  * mrm_pages_to_bytes() - size of guest pages
  * @pages: pages of MRM_PAGE_SIZE
@@ -14,7 +19,21 @@
  */
 uint64_t mrm_pages_to_bytes(uint64_t pages)
 {
-	return pages > UINT64_MAX / MRM_PAGE_SIZE ? UINT64_MAX : pages * MRM_PAGE_SIZE;
+	return times(pages, MRM_PAGE_SIZE);
+}
+
+/**
+ * mrm_value_to_bytes() - a counter, in bytes if it counts memory
+ * @unit: what @value counts
+ * @value: the counter as the kernel gives it
+ *
+ * Return: bytes, the largest number when they are more; @value if it is no memory.
+ */
+uint64_t mrm_value_to_bytes(enum mrm_unit unit, uint64_t value)
+{
+	if (unit == MRM_PAGES)
+		return mrm_pages_to_bytes(value);
+	return unit == MRM_LARGE_PAGES ? times(value, MRM_LARGE_PAGE_SIZE) : value;
 }
 
 /**
@@ -74,9 +93,9 @@ const char *mrm_format_value(char *to, size_t size, enum mrm_unit unit, uint64_t
 
 	switch (unit) {
 	case MRM_PAGES:
-		value = mrm_pages_to_bytes(value);
-		/* fall through */
+	case MRM_LARGE_PAGES:
 	case MRM_BYTES:
+		value = mrm_value_to_bytes(unit, value);
 		snprintf(to, size, "%s MiB", mrm_format_mib(number, sizeof(number), value));
 		break;
 	case MRM_NS:

@@ -45,8 +45,8 @@ static const char *const key_help[] = {
 	"",
 	"GRANTED: holds something; TARGET: should be consumed; ACTIVE: estimated to be used;",
 	"BTARGET: should be in the balloon.  shared: guest pages backed by shared frames;",
-	"common: those frames; saving: the difference.  Sizes are in MiB, SCAN/S and BREAK/S",
-	"in pages.",
+	"common: those frames; saving: the difference.  LARGE: in pages of 2 MiB; HELD: by",
+	"broken ones, for nothing.  Sizes are in MiB, SCAN/S and BREAK/S in pages.",
 };
 
 static uint64_t now_ms(void)

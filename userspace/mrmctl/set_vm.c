@@ -13,26 +13,63 @@
 #include "mrmctl.h"
 #include "settings.h"
 
+/* What is on or off, and not kept in the XML. */
+enum vm_switch {
+	VM_SHARE,
+	VM_LARGE,
+	VM_SWITCHES,
+};
+
+/* As it is typed, and the VM's file. */
+static const struct {
+	const char *name;
+	const char *file;
+} switches[VM_SWITCHES] = {
+	[VM_SHARE] = { "share", "share" },
+	[VM_LARGE] = { "large", "alloc_guest_large_page" },
+};
+
 /**
  * struct vm_settings - new settings of a VM
- * @share: "0" or "1", or NULL to leave it alone
+ * @on: for each switch "0" or "1", or NULL to leave it alone
  * @settings: those that are kept in the XML of a guest of libvirt
  * @any: there are some
  */
 struct vm_settings {
-	const char *share;
+	const char *on[VM_SWITCHES];
 	struct mrm_settings settings;
 	bool any;
 };
 
-static int parse_share(const char *value, struct vm_settings *all)
+/* The first switch that is to be set, or NULL. */
+static const char *switch_name(const struct vm_settings *all)
+{
+	int i;
+
+	for (i = 0; i < VM_SWITCHES; i++)
+		if (all->on[i])
+			return switches[i].name;
+	return NULL;
+}
+
+static int find_switch(const char *name, size_t length)
+{
+	int i;
+
+	for (i = 0; i < VM_SWITCHES; i++)
+		if (strlen(switches[i].name) == length && !memcmp(switches[i].name, name, length))
+			return i;
+	return -ENOENT;
+}
+
+static int parse_switch(enum vm_switch which, const char *value, struct vm_settings *all)
 {
 	if (!strcmp(value, "on") || !strcmp(value, "1")) {
-		all->share = "1";
+		all->on[which] = "1";
 	} else if (!strcmp(value, "off") || !strcmp(value, "0")) {
-		all->share = "0";
+		all->on[which] = "0";
 	} else {
-		complain("share is \"on\" or \"off\", not \"%s\"", value);
+		complain("%s is \"on\" or \"off\", not \"%s\"", switches[which].name, value);
 		return STATUS_USAGE;
 	}
 	return STATUS_OK;
@@ -44,12 +81,13 @@ static int parse_one(const char *word, struct vm_settings *all)
 	char why[MRM_WHY_MAX];
 	int which;
 
-	if (!strncmp(word, "share=", 6) && !all->share)
-		return parse_share(word + 6, all);
+	which = find_switch(word, length);
+	if (which >= 0 && word[length] == '=' && !all->on[which])
+		return parse_switch(which, word + length + 1, all);
 	which = mrm_setting_find(word, length);
 	if (which < 0 || word[length] != '=' || all->settings.given[which]) {
-		complain("cannot take \"%s\": a VM has shares=, min=, max=, salt= and "
-			 "share=on|off, each given once",
+		complain("cannot take \"%s\": a VM has shares=, min=, max=, salt=, "
+			 "share=on|off and large=on|off, each given once",
 			 word);
 		return STATUS_USAGE;
 	}
@@ -72,9 +110,9 @@ static int parse(const struct options *options, int argc, char **argv, struct vm
 		complain("%s", why);
 		status = STATUS_USAGE;
 	}
-	if (!status && all->share && (options->live || options->config)) {
-		complain(
-			"share= is never kept in a guest's XML: it goes without --live and --config");
+	if (!status && switch_name(all) && (options->live || options->config)) {
+		complain("%s= is never kept in a guest's XML: it goes without --live and --config",
+			 switch_name(all));
 		status = STATUS_USAGE;
 	}
 	return status;
@@ -95,12 +133,14 @@ static void refused(void *data, const char *file, const char *value, int error)
 		complain_write(file, error);
 }
 
-static int set_share(const struct mrm_root *root, const struct mrm_vm *vm, const char *value)
+static int set_switch(const struct mrm_root *root, const struct mrm_vm *vm,
+		      const struct vm_settings *all, enum vm_switch which)
 {
-	int error = mrm_vm_write(root, vm, "share", value);
+	const char *file = switches[which].file, *value = all->on[which];
+	int error = value ? mrm_vm_write(root, vm, file, value) : 0;
 
 	if (error)
-		refused(NULL, "share", value, error);
+		refused(NULL, file, value, error);
 	return error ? STATUS_FAILED : STATUS_OK;
 }
 
@@ -108,13 +148,15 @@ static int set_share(const struct mrm_root *root, const struct mrm_vm *vm, const
 static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 		 const struct vm_settings *all)
 {
-	bool stop = all->share && *all->share == '0';
+	bool stop = all->on[VM_SHARE] && *all->on[VM_SHARE] == '0';
 
-	if (stop && set_share(root, vm, all->share))
+	if (stop && set_switch(root, vm, all, VM_SHARE))
 		return STATUS_FAILED;
 	if (mrm_settings_apply(root, vm, &all->settings, refused, NULL))
 		return STATUS_FAILED;
-	return all->share && !stop ? set_share(root, vm, all->share) : STATUS_OK;
+	if (!stop && set_switch(root, vm, all, VM_SHARE))
+		return STATUS_FAILED;
+	return set_switch(root, vm, all, VM_LARGE);
 }
 
 static int set_both(const struct options *options, const struct mrm_root *root,
@@ -157,8 +199,9 @@ static int set_here(const struct options *options, const struct mrm_root *root, 
 	if (!status && !vm.pid && !domain.handle) {
 		complain("no VM has the name or pid \"%s\", and libvirt has no such guest", who);
 		status = STATUS_FAILED;
-	} else if (!status && !vm.pid && all->share) {
-		complain("%s: share= is for a VM that runs, and that kvm_mrm knows", who);
+	} else if (!status && !vm.pid && switch_name(all)) {
+		complain("%s: %s= is for a VM that runs, and that kvm_mrm knows", who,
+			 switch_name(all));
 		status = STATUS_FAILED;
 	} else if (!status && !domain.handle && (options->live || options->config)) {
 		complain("%s: --live and --config are for guests of libvirt", who);

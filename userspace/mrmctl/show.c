@@ -60,6 +60,13 @@ static void print_counter(const struct mrm_vm *vm, enum mrm_vm_counter i)
 		       mrm_format_value(text, sizeof(text), counter->unit, vm->value[i]));
 }
 
+static void print_switch(const struct mrm_vm *vm, enum mrm_vm_counter i)
+{
+	const char *answer = vm->value[i] ? "yes" : "no";
+
+	print_words(mrm_vm_counters[i].words, vm->have & MRM_WANT(i) ? answer : "-");
+}
+
 static void print_vm(const struct mrm_vm *vm)
 {
 	const char *salt = vm->text[MRM_VM_SALT];
@@ -68,9 +75,8 @@ static void print_vm(const struct mrm_vm *vm)
 	print_words("Name", *vm->text[MRM_VM_NAME] ? vm->text[MRM_VM_NAME] : "-");
 	printf("%-28s%d\n", "Process", (int)vm->pid);
 	print_words("State of sharing", *vm->text[MRM_VM_STATE] ? vm->text[MRM_VM_STATE] : "-");
-	print_words(mrm_vm_counters[MRM_VM_SHARE].words, !(vm->have & MRM_WANT(MRM_VM_SHARE)) ? "-"
-							 : vm->value[MRM_VM_SHARE] ? "yes"
-										   : "no");
+	print_switch(vm, MRM_VM_SHARE);
+	print_switch(vm, MRM_VM_LARGE);
 	if (!(vm->have & MRM_WANT_TEXT(MRM_VM_SALT)))
 		salt = "- (root can see it)";
 	else if (!*salt)
@@ -81,7 +87,8 @@ static void print_vm(const struct mrm_vm *vm)
 	putchar('\n');
 	/* Another version of the module may not have those of the balance. */
 	for (i = 0; i < MRM_VM_NR; i++)
-		if (i < MRM_VM_SHARE || (i > MRM_VM_SHARE && vm->have & MRM_WANT(i)))
+		if (i != MRM_VM_LARGE &&
+		    (i < MRM_VM_SHARE || (i > MRM_VM_SHARE && vm->have & MRM_WANT(i))))
 			print_counter(vm, i);
 	if (vm->have & MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
 		print_words("Balloon", vm->text[MRM_VM_BALLOON_STATE]);

@@ -170,8 +170,8 @@ const struct command command_top = {
 		"  -n, --iterations N  end after N refreshes\n"
 		"  -d, --delay SECS    between two refreshes, such as 0.5 (default 2)\n"
 		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, size, granted,\n"
-		"                      target, active, balloon, balloon-target, shared, scan, break,\n"
-		"                      state\n"
+		"                      target, active, balloon, balloon-target, shared, large, held,\n"
+		"                      zipped, swapped, scan, break, unzip, swap-in, state\n"
 		"  -r, --reverse       turn the order round\n"
 		"\n"
 		"With --json, it prints one object in a line for every refresh, as with -b.\n",

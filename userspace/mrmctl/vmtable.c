@@ -36,6 +36,8 @@ static const struct {
 	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES, LIST | TOP },
 	[VM_KEY_ZERO] = { "zero", "ZERO", MRM_VM_ZERO_PAGES, LIST },
 	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES, LIST | TOP },
+	[VM_KEY_LARGE] = { "large", "LARGE", MRM_VM_LARGE_PAGES, TOP },
+	[VM_KEY_LARGE_HELD] = { "held", "HELD", MRM_VM_LARGE_HELD, TOP },
 	[VM_KEY_ZIPPED] = { "zipped", "ZIPPED", MRM_VM_ZIPPED_PAGES, TOP },
 	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP },
 	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", MRM_VM_SCANNED_PAGES, TOP, true },
@@ -241,13 +243,12 @@ static void add_state(struct mrm_table *table, const struct mrm_vm *vm)
 
 static void add_amount(struct mrm_table *table, const struct mrm_vm *vm, int counter)
 {
-	uint64_t bytes = vm->value[counter];
 	char text[MRM_UNIT_MAX];
+	uint64_t bytes;
 
 	if (!(vm->have & MRM_WANT(counter)))
 		return mrm_table_add(table, "-");
-	if (mrm_vm_counters[counter].unit == MRM_PAGES)
-		bytes = mrm_pages_to_bytes(bytes);
+	bytes = mrm_value_to_bytes(mrm_vm_counters[counter].unit, vm->value[counter]);
 	mrm_table_add(table, mrm_format_mib(text, sizeof(text), bytes));
 }
 

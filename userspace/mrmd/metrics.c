@@ -14,13 +14,14 @@
 #include "text.h"
 #include "vm.h"
 
-static const char *const host_states[] = { "high", "soft", "hard", "low" };
+static const char *const host_states[] = { "high", "clear", "soft", "hard", "low" };
 
 static const char *unit_name(const struct mrm_counter *counter)
 {
 	switch (counter->unit) {
 	case MRM_BYTES:
 	case MRM_PAGES:
+	case MRM_LARGE_PAGES:
 		return "bytes";
 	case MRM_NS:
 		return "seconds";
@@ -73,8 +74,7 @@ static void put_value(FILE *file, const struct mrm_counter *counter, uint64_t va
 	else if (counter->unit == MRM_PERCENT)
 		fprintf(file, " %" PRIu64 ".%02" PRIu64 "\n", value / 100, value % 100);
 	else
-		fprintf(file, " %" PRIu64 "\n",
-			counter->unit == MRM_PAGES ? mrm_pages_to_bytes(value) : value);
+		fprintf(file, " %" PRIu64 "\n", mrm_value_to_bytes(counter->unit, value));
 }
 
 /* A VM's name is its owner's choice. */

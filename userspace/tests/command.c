@@ -218,11 +218,16 @@ static void test_set(void)
 	expect(2, "a size with its unit", "mrmctl set web min=512");
 	expect(2, "shares are high, normal, low", "mrmctl set web shares=0");
 	expect(2, "is more than its max", "mrmctl set web min=2GiB max=1GiB");
-	expect(2, "goes without --live", "mrmctl set --live web share=on");
+	expect(2, "large is \"on\" or \"off\", not \"\"", "mrmctl set web large=");
+	expect(2, "share= is never kept in a guest's XML: it goes without --live",
+	       "mrmctl set --live web share=on");
+	expect(2, "large= is never kept in a guest's XML: it goes without --live",
+	       "mrmctl set --config web min=1MiB large=on");
 	expect(2, "does not belong here", "mrmctl list --live");
 	expect(2, "are for guests of libvirt", "mrmctl set --live share_cpu_max 5");
 	expect(2, "at most 63 printable", "mrmctl set web salt=\"$(printf 'a\\nb')\"");
 	expect(2, "each given once", "mrmctl set web salt=a salt=b");
+	expect(2, "each given once", "mrmctl set web large=on large=off");
 	expect(2, "each given once", "mrmctl set web colour=red");
 	expect(1, "no VM", "mrmctl $T set none share=on");
 
@@ -232,6 +237,18 @@ static void test_set(void)
 	       "mrmctl $T set zip_algorithm gzip");
 	expect(0, "note: ", "mrmctl $T set zip_algorithm zstd");
 	check_file("zip_algorithm", "zstd\n");
+	expect(2,
+	       "cannot take \"2\" for alloc_guest_large_page: it takes a whole number from 0 to 1",
+	       "mrmctl $T set alloc_guest_large_page 2");
+	expect(0, "note: ", "mrmctl $T set alloc_guest_large_page 0");
+	check_file("alloc_guest_large_page", "0\n");
+	check_file("vm/1000/alloc_guest_large_page", "1\n");
+	expect(0, "", "mrmctl $T set web large=off");
+	check_file("vm/1000/alloc_guest_large_page", "0\n");
+	check_file("vm/1000/share", "1\n");
+	expect(0, "Large pages allowed         no", "mrmctl show web $T");
+	expect(0, "", "mrmctl $T set web share=1 large=1");
+	check_file("vm/1000/alloc_guest_large_page", "1\n");
 	expect(0, "note: ", "mrmctl $T set web share=off salt='tenant 1'");
 	check_file("vm/1000/share", "0\n");
 	check_file("vm/1000/salt", "tenant 1\n");
@@ -247,6 +264,10 @@ static void test_set(void)
 	check_file("vm/1000/shares", "normal\n");
 	check_file("vm/1000/min_bytes", "0\n");
 	check_file("vm/1000/max_bytes", "0\n");
+	run("rm %s/vm/1000/alloc_guest_large_page", tree.path);
+	expect(1, "alloc_guest_large_page: this kvm_mrm does not have it",
+	       "mrmctl $T set web large=off");
+	expect(0, "Large pages allowed         -", "mrmctl show web $T");
 	run("rm %s/vm/1000/min_bytes", tree.path);
 	expect(1, "min_bytes: this kvm_mrm does not have it", "mrmctl $T set web min=1MiB");
 	expect(1, "there is nothing to scan", "mrmctl scan $T --wait");
@@ -258,7 +279,9 @@ static void test_batch(void)
 	char *second;
 
 	expect(1, "not a terminal", "mrmctl top $T </dev/null");
+	tree_write(&tree, "vm/1000/large_pages", "12");
 	expect(0, "PSHARE:", "mrmctl top -b -n 2 -d 0.1 $T");
+	tap_has(output, "   24.0   0.0 ", "large pages are shown in MiB");
 	tap_has(output, "rates follow", "the first refresh has no rates");
 	tap_has(output, "0 pages/s scanned", "the second has");
 	tap_ok(!run("mrmctl top -b --json -n 2 -d 0.1 $T"), "top as JSON");
@@ -270,6 +293,9 @@ static void test_batch(void)
 		       json_object_array_length(part) == 2 &&
 		       number(json_object_array_get_idx(part, 0), "scanned_pages_per_second") == 0,
 	       "with rates");
+	tap_ok(number(json_object_array_get_idx(part, 1), "large_pages") == 12 &&
+		       number(json_object_array_get_idx(part, 1), "large_held_bytes") == 0,
+	       "and large pages");
 	json_object_put(object);
 }
 

@@ -73,6 +73,47 @@ static void check_swap(const char *text)
 		tap_has(text, samples[i], samples[i]);
 }
 
+/* Large pages, of the host and of a VM, in bytes. */
+static void check_large(const char *text)
+{
+	static const char *const samples[] = {
+		"# TYPE mrm_large_bytes gauge\n# UNIT mrm_large_bytes bytes\n",
+		"\nmrm_large_bytes 10485760\n",
+		"\nmrm_large_held_bytes 12345\n",
+		"\nmrm_large_pages_broken_total 6\n",
+		"# TYPE mrm_large_pages_rebuilt counter",
+		"# TYPE mrm_large_pages_failed counter",
+		"mrm_vm_alloc_guest_large_page{vm=\"swaps\",pid=\"8\"} 1\n",
+		"mrm_vm_large_bytes{vm=\"swaps\",pid=\"8\"} 4194304\n",
+		"mrm_vm_large_held_bytes{vm=\"swaps\",pid=\"8\"} 8192\n",
+		"mrm_vm_large_pages_broken_total{vm=\"swaps\",pid=\"8\"} 0\n",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		tap_has(text, samples[i], samples[i]);
+}
+
+/* Each state is there, and one of them is it. */
+static void check_states(const struct tree *tree, const struct mrm_root *root)
+{
+	static const char *const states[] = { "high", "clear", "soft", "hard", "low" };
+	char sample[64];
+	size_t i, j;
+	char *text;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		tree_write(tree, "state", states[i]);
+		text = metrics(root);
+		for (j = 0; j < sizeof(states) / sizeof(states[0]); j++) {
+			snprintf(sample, sizeof(sample), "mrm_state{mrm_state=\"%s\"} %d\n",
+				 states[j], i == j);
+			tap_has(text, sample, states[i]);
+		}
+		free(text);
+	}
+}
+
 /**
  * test_metrics() - OpenMetrics, and where they are served
  */
@@ -85,7 +126,6 @@ void test_metrics(void)
 	char *text;
 
 	tree_make(&tree);
-	tree_write(&tree, "state", "soft");
 	tree_add_vm(&tree, 7, "a\"b\\c\xff", 512);
 	tree_write(&tree, "vm/7/balloon_state", "unresponsive");
 	tree_write(&tree, "vm/7/salt", "secret");
@@ -101,10 +141,16 @@ void test_metrics(void)
 	tree_write(&tree, "vm/8/swap_outs", "8");
 	tree_write(&tree, "vm/8/blocked_vcpus", "9");
 	tree_write(&tree, "vm/8/blocks", "10");
+	tree_write(&tree, "large_pages", "5");
+	tree_write(&tree, "large_held_bytes", "12345");
+	tree_write(&tree, "large_pages_broken", "6");
+	tree_write(&tree, "vm/8/large_pages", "2");
+	tree_write(&tree, "vm/8/large_held_bytes", "8192");
 	mrm_open(&root, tree.path);
 	text = metrics(&root);
 	check_format(text);
 	check_swap(text);
+	check_large(text);
 	tap_has(text, "# TYPE mrm_vm_shared_bytes gauge\n# UNIT mrm_vm_shared_bytes bytes\n",
 		"a family has a type and a unit");
 	tap_has(text, "mrm_vm_shared_bytes{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 2097152\n",
@@ -114,11 +160,10 @@ void test_metrics(void)
 		"mrm_vm_running_seconds_total{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 1.5000",
 		"time in seconds");
 	tap_has(text, "mrm_overcommit_ratio 1.60\n", "a ratio");
-	tap_has(text, "mrm_state{mrm_state=\"soft\"} 1\n", "the state of the host");
-	tap_has(text, "mrm_state{mrm_state=\"high\"} 0\n", "and which it is not");
 	tap_has(text, "mrm_vm_balloon_state=\"unresponsive\"} 1\n", "the state of a balloon");
 	tap_ok(!strstr(text, "secret"), "but no salt");
 	free(text);
+	check_states(&tree, &root);
 	mrm_close(&root);
 	text = metrics(NULL);
 	tap_has(text, "mrm_loaded 0\n", "without the module");

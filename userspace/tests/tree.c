@@ -133,7 +133,7 @@ void tree_add_vm(const struct tree *tree, pid_t pid, const char *name, unsigned 
 	make_directory(tree, file);
 	for (i = 0; i < MRM_VM_NR; i++) {
 		snprintf(file, sizeof(file), "vm/%d/%s", (int)pid, mrm_vm_counters[i].name);
-		write_number(tree, file, i == MRM_VM_SHARE ? 1 : 0);
+		write_number(tree, file, i == MRM_VM_SHARE || i == MRM_VM_LARGE);
 	}
 	for (i = 0; i < MRM_VM_TEXT_NR; i++) {
 		snprintf(file, sizeof(file), "vm/%d/%s", (int)pid, mrm_vm_texts[i]);

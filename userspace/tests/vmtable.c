@@ -79,18 +79,22 @@ static void test_print(void)
 	vms[0].value[MRM_VM_BALLOON_TARGET_BYTES] = 312 << 20;
 	vms[0].value[MRM_VM_ZIPPED_PAGES] = 3 * 256;
 	vms[2].value[MRM_VM_SWAPPED_PAGES] = 7 * 256;
+	vms[1].value[MRM_VM_LARGE_PAGES] = 2;
+	vms[1].value[MRM_VM_LARGE_HELD] = 3 << 19;
+	vms[2].have &= ~MRM_WANT(MRM_VM_LARGE_PAGES);
 	vms[2].value[MRM_VM_BLOCKED_VCPUS] = 1;
 	vms[2].have &= ~MRM_WANT(MRM_VM_TARGET_BYTES);
 	check_table(VM_TABLE_TOP,
 		    "NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
-		    "  ZIPPED  SWAPPED  SCAN/S  BREAK/S  UNZIP/S  SWIN/S  STATE\n"
+		    "  LARGE  HELD  ZIPPED  SWAPPED  SCAN/S  BREAK/S  UNZIP/S  SWIN/S  STATE\n"
 		    "-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		    "     3.0      0.0       0        0        0       0  on\n"
+		    "    0.0   0.0     3.0      0.0       0        0        0       0  on\n"
 		    "db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		    "     0.0      0.0       -        -        -       -"
+		    "    4.0   1.5     0.0      0.0       -        -        -       -"
 		    "  on; not adopted: hugetlb\n"
 		    "web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		    "     0.0      7.0      20        0        0       0  blocked; on\n",
+		    "      -   0.0     0.0      7.0      20        0        0       0"
+		    "  blocked; on\n",
 		    "the VMs in top");
 }
 
@@ -117,6 +121,9 @@ void test_vmtable(void)
 	check_order(VM_KEY_SCAN_RATE, false, "102 100 101");
 	check_order(VM_KEY_SCAN_RATE, true, "100 102 101");
 	check_order(VM_KEY_ADOPTED, true, "100 101 102");
+	tap_ok(vm_key_parse("large", &key) && key == VM_KEY_LARGE && vm_key_parse("held", &key) &&
+		       key == VM_KEY_LARGE_HELD,
+	       "columns of large pages");
 	vm_sort(NULL, 0, VM_KEY_PID, false);
 	test_print();
 }
