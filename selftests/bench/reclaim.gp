@@ -4,11 +4,11 @@ set key outside bottom center horizontal
 set title 'Five guests of 144 MiB, started together on memory for 1/1.62 of them (paper: figure 8)'
 set xlabel 'time, s'
 set ylabel 'memory, MiB'
-set y2label 'state: high 0, soft 1, hard 2, low 3'
+set y2label 'state: high 0, clear 1, soft 2, hard 3, low 4'
 set yrange [0:*]
-set y2range [0:12]
+set y2range [0:16]
 set ytics nomirror
-set y2tics 1,1,3
+set y2tics 1,1,4
 set grid
 plot csv using 1:5 with lines lw 2 lc rgb '#20a040' title 'shared', \
      csv using 1:6 with lines lw 1 lc rgb '#80d0a0' title 'of these zero', \
