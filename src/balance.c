@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "host_memory.h"
+#include "large.h"
 #include "policy.h"
 #include "reclaim.h"
 #include "sample.h"
@@ -88,7 +89,7 @@ void mrm_balance_on_change(void (*fn)(bool state))
 static unsigned long frames_used(void)
 {
 	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) + mrm_shared_frames() +
-	       mrm_zip_frames();
+	       max(mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), 0L) + mrm_zip_frames();
 }
 
 /* Not more than it has, whatever was unplugged since. */
@@ -161,6 +162,7 @@ static bool look(void)
 	host.min_free = mrm_policy_min_free(m.total, READ_ONCE(mrm_balance_tunables.min_free));
 	host.state = mrm_policy_state(was, host.free, host.min_free);
 	mrm_block_set_low(host.state == MRM_LOW);
+	mrm_large_set_free(host.free, host.min_free, host.state);
 	/* What a balloon has given changes no target. */
 	mrm_block_wake();
 	host.unreserved = host.budget > host.min_free + reserved ?
@@ -246,7 +248,7 @@ static struct mrm_balloon balloon_of(const struct client *c, unsigned long targe
 		.saved = c->m.saved,
 		.held = c->vm->balance.balloon,
 		.percent = READ_ONCE(mrm_balance_tunables.balloon_max),
-		.reclaiming = host.state != MRM_HIGH,
+		.reclaiming = host.state > MRM_CLEAR,
 	};
 }
 

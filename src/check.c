@@ -27,6 +27,8 @@ static const char * const recounted[] = {
 	[MRM_ZIPPED] = "zipped",
 	[MRM_ZIPPED_BYTES] = "zipped bytes",
 	[MRM_SWAPPED] = "swapped",
+	[MRM_LARGE] = "large",
+	[MRM_LARGE_HELD] = "held in broken large frames",
 };
 
 /**
@@ -80,6 +82,31 @@ static void count_name(struct check *c, struct mrm_vm *vm, unsigned long index,
 		page_wrong(c, vm, index, "not counted: no memory");
 }
 
+/* Each large frame is looked at once, at the first of its parts that a guest page has. */
+static void check_large(struct check *c, struct mrm_vm *vm, unsigned long index,
+			struct page *part)
+{
+	unsigned long first = index - mrm_frame_part(part), i, left = 0;
+	struct page *frame = mrm_frame_first(part);
+	bool broken = *mrm_large_word(part, MRM_LARGE_IS_BROKEN);
+
+	for (i = 0; i < MRM_LARGE_PAGES; i++) {
+		bool has = xa_load(&vm->pages, first + i) == frame + i;
+
+		if (has && first + i < index)
+			return;
+		left += has;
+	}
+	if (left != *mrm_large_word(part, MRM_LARGE_LEFT) ||
+	    broken != folio_test_has_hwpoisoned(page_folio(part)) ||
+	    (!broken && left != MRM_LARGE_PAGES))
+		page_wrong(c, vm, index, "the large frame has other parts");
+	if (broken)
+		c->vm[MRM_LARGE_HELD] += MRM_LARGE_PAGES - left;
+	else
+		c->vm[MRM_LARGE]++;
+}
+
 static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, void *entry)
 {
 	bool shared = xa_pointer_tag(entry) == MRM_ENTRY_SHARED;
@@ -120,6 +147,8 @@ static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, 
 		c->vm[MRM_HINTED] += mrm_frame_hash(frame) != 0;
 		if (mrm_frame_vm(frame) != vm || mrm_frame_guest_page(frame) != index)
 			page_wrong(c, vm, index, "frame has another owner");
+		if (mrm_frame_is_large(frame))
+			check_large(c, vm, index, frame);
 	}
 	/* The entry's and the one just taken. */
 	if (page_count(frame) < 2)

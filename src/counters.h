@@ -17,6 +17,11 @@ struct mrm_vm;
  * @MRM_ZIPPED_BYTES: what they need now, bytes
  * @MRM_SWAPPED: guest pages in swap now
  * @MRM_WRITING: private frames on their way to swap now
+ * @MRM_LARGE: large frames that are whole now
+ * @MRM_LARGE_HELD: parts of broken ones that are no guest page's now
+ * @MRM_LARGE_FAILED: times that there was no large frame to be had so far
+ * @MRM_LARGE_BROKEN: large frames broken so far
+ * @MRM_LARGE_REBUILT: large frames made of frames of 4 KiB so far
  * @MRM_SCANNED: guest pages the scanner looked at so far
  * @MRM_BROKEN: shared guest pages that became private again so far
  * @MRM_DISCARDED: guest pages given back by MADV_DONTNEED so far
@@ -43,6 +48,11 @@ enum mrm_counter {
 	MRM_ZIPPED_BYTES,
 	MRM_SWAPPED,
 	MRM_WRITING,
+	MRM_LARGE,
+	MRM_LARGE_HELD,
+	MRM_LARGE_FAILED,
+	MRM_LARGE_BROKEN,
+	MRM_LARGE_REBUILT,
 	MRM_SCANNED,
 	MRM_BROKEN,
 	MRM_DISCARDED,

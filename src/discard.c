@@ -40,12 +40,14 @@
  * @mm: the memory it asked to be discarded
  * @start: virtual address
  * @end: and the first one after
+ * @depth: events that have begun in the task, and not ended
  */
 struct note {
 	struct hlist_node node;
 	struct task_struct *task;
 	struct mm_struct *mm;
 	unsigned long start, end;
+	unsigned int depth;
 };
 
 /* Taken in probes, which may come with interrupts off. */
@@ -67,6 +69,7 @@ static int add_note(struct kretprobe_instance *ri, struct mm_struct *mm, unsigne
 	note->mm = mm;
 	note->start = start;
 	note->end = end;
+	note->depth = 0;
 	raw_spin_lock_irqsave(&notes_lock, flags);
 	hash_add(notes, &note->node, (unsigned long)current);
 	raw_spin_unlock_irqrestore(&notes_lock, flags);
@@ -117,21 +120,33 @@ static struct kretprobe process_madvise_probe = {
 	.maxactive = MAX_ACTIVE,
 };
 
-/* Cut [*start, *end) to what the current task asked to be discarded. */
-static bool intersect_note(struct mm_struct *mm, unsigned long *start, unsigned long *end)
+/* The current task's.  Context: notes_lock. */
+static struct note *find_note(struct mm_struct *mm)
+{
+	struct note *note;
+
+	hash_for_each_possible(notes, note, node, (unsigned long)current)
+		if (note->task == current && note->mm == mm)
+			return note;
+	return NULL;
+}
+
+/*
+ * An event begins.  Cut [*start, *end) to what the current task asked to be discarded.  Return:
+ * false if that is nothing, or the event is within another.
+ */
+static bool begin_event(struct mm_struct *mm, unsigned long *start, unsigned long *end)
 {
 	struct note *note;
 	bool found = false;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&notes_lock, flags);
-	hash_for_each_possible(notes, note, node, (unsigned long)current) {
-		if (note->task == current && note->mm == mm) {
-			*start = max(*start, note->start);
-			*end = min(*end, note->end);
-			found = *start < *end;
-			break;
-		}
+	note = find_note(mm);
+	if (note && !note->depth++) {
+		*start = max(*start, note->start);
+		*end = min(*end, note->end);
+		found = *start < *end;
 	}
 	raw_spin_unlock_irqrestore(&notes_lock, flags);
 	return found;
@@ -149,7 +164,7 @@ void mrm_discard_invalidate(struct mrm_vm *vm, const struct mmu_notifier_range *
 {
 	unsigned long start = range->start, end = range->end, first, pages, freed;
 
-	if (range->event != MMU_NOTIFY_CLEAR || !intersect_note(vm->mm, &start, &end))
+	if (!begin_event(vm->mm, &start, &end) || range->event != MMU_NOTIFY_CLEAR)
 		return;
 	if (WARN_ON_ONCE(!mmu_notifier_range_blockable(range)))
 		return;
@@ -158,6 +173,24 @@ void mrm_discard_invalidate(struct mrm_vm *vm, const struct mmu_notifier_range *
 	freed = mrm_guest_pages_drop(vm, first, first + pages - 1);
 	mrm_count(vm, MRM_DISCARDED, freed);
 	trace_mrm_discard(vm->pid, first, pages, freed);
+}
+
+/**
+ * mrm_discard_invalidated() - the page table entries have been zapped
+ * @vm: the VM
+ *
+ * Context: An MMU notifier.
+ */
+void mrm_discard_invalidated(struct mrm_vm *vm)
+{
+	struct note *note;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&notes_lock, flags);
+	note = find_note(vm->mm);
+	if (note && note->depth)
+		note->depth--;
+	raw_spin_unlock_irqrestore(&notes_lock, flags);
 }
 
 /**

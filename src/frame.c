@@ -59,15 +59,36 @@ static void ring_if_many(void)
 }
 
 /* vhost and the scanner allocate for a VM too; the VM pays. */
-static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags)
+static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags, unsigned int order)
 {
 	struct mem_cgroup *old = set_active_memcg(vm->memcg);
-	struct page *page;
+	struct folio *folio;
 
 	forget_over_high();
-	page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | flags);
+	folio = folio_alloc(flags | __GFP_ACCOUNT, order);
 	set_active_memcg(old);
-	return page;
+	return folio ? &folio->page : NULL;
+}
+
+/**
+ * mrm_frame_tryget() - take a reference to a frame that may be going
+ * @frame: what a guest page was seen to have; it may be somebody else's by now
+ *
+ * Whoever gets one looks again whether the guest page still has it.
+ *
+ * Return: false if it has none any more.
+ */
+bool mrm_frame_tryget(struct page *frame)
+{
+	struct folio *folio = page_folio(frame);
+
+	if (!folio_try_get(folio))
+		return false;
+	/* It may have become part of a large frame, or be none any more. */
+	if (likely(page_folio(frame) == folio))
+		return true;
+	folio_put(folio);
+	return false;
 }
 
 /**
@@ -80,12 +101,43 @@ static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags)
  */
 struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 {
-	struct page *frame = alloc_charged(vm, flags);
+	struct page *frame = alloc_charged(vm, GFP_HIGHUSER | flags, 0);
 
 	if (!frame)
 		return NULL;
 	mrm_frame_set_hash(frame, 0);
 	__folio_set_locked(page_folio(frame));
+	ring_if_many();
+	return frame;
+}
+
+#define LARGE_FLAGS	(GFP_HIGHUSER | __GFP_ZERO | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+
+/**
+ * mrm_frame_alloc_large() - a large frame
+ * @vm: whose it is, and whose memory cgroup is charged
+ * @first: its first guest page, a multiple of MRM_LARGE_PAGES
+ * @wait: memory may be compacted for it; else it is had at once or not at all, and nobody waits
+ *	for a cgroup's limit either
+ *
+ * From the node that the policy of the current thread names, a vCPU in most cases.
+ *
+ * Context: May sleep.
+ * Return: its first part, zeroed, locked, with one reference; NULL if there is none.
+ */
+struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, bool wait)
+{
+	struct page *frame = alloc_charged(vm, wait ? LARGE_FLAGS : LARGE_FLAGS & ~__GFP_RECLAIM,
+					   MRM_LARGE_ORDER);
+
+	if (!frame)
+		return NULL;
+	__folio_set_locked(page_folio(frame));
+	*mrm_large_word(frame, MRM_LARGE_LEFT) = 0;
+	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 0;
+	*mrm_large_word(frame, MRM_LARGE_ZEROES) = 0;
+	*mrm_large_word(frame, MRM_LARGE_SAVES) = 0;
+	mrm_frame_own(frame, vm, first);
 	ring_if_many();
 	return frame;
 }
@@ -119,7 +171,8 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
  */
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags)
 {
-	struct page *frame = alloc_charged(vm, flags | (zero ? __GFP_ZERO : 0));
+	gfp_t gfp = GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0);
+	struct page *frame = alloc_charged(vm, gfp, 0);
 
 	if (!frame)
 		return NULL;
@@ -132,7 +185,7 @@ struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool 
 
 /**
  * mrm_frame_free() - drop our reference to a frame that no guest page names
- * @frame: not in the frame table, not locked
+ * @frame: not in the frame table, not locked, and no part of a large frame
  *
  * Whoever still maps or pins it keeps it; the page goes back to the kernel
  * with the last of them, and whoever gets it next from us gets it zeroed or

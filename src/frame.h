@@ -24,6 +24,18 @@
  * The chain is protected by the stripe lock of the frame table.  The other
  * words change only under the frame's page lock, but for the count, which is
  * atomic.
+ *
+ * A large frame is a compound page of 2 MiB: MRM_LARGE_PAGES parts in a row, which belong to
+ * as many guest pages in a row.  A part is a frame to whoever has it, and is never shared,
+ * never in the frame table, and never on its way to or from swap.  The words private and
+ * index are those of the first part, and so are the page lock and the references; what
+ * else is to be known is kept in the word private of parts that the kernel leaves alone:
+ *
+ *   word             large frame
+ *   LEFT             parts that still are guest pages'; what the others hold is nobody's
+ *   BROKEN           some part is not: it is never mapped as a whole again
+ *   ZEROES           of each 64 parts, in a byte: those that held zeroes when last scanned
+ *   SAVES            the same: those that breaking it would save
  */
 #ifndef MRM_FRAME_H
 #define MRM_FRAME_H
@@ -40,12 +52,52 @@ struct mrm_vm;
 #define MRM_FRAME_READING	8UL	/* the same */
 #define MRM_FRAME_SALT_SHIFT	2
 
+#define MRM_LARGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
+#define MRM_LARGE_PAGES		(1UL << MRM_LARGE_ORDER)
+
+/**
+ * enum mrm_large_word - what is kept of a large frame
+ * @MRM_LARGE_LEFT: parts that are guest pages'
+ * @MRM_LARGE_IS_BROKEN: not all are
+ * @MRM_LARGE_ZEROES: those that held zeroes, a byte for each 64
+ * @MRM_LARGE_SAVES: those that breaking it would save, a byte for each 64
+ */
+enum mrm_large_word {
+	MRM_LARGE_LEFT,
+	MRM_LARGE_IS_BROKEN,
+	MRM_LARGE_ZEROES,
+	MRM_LARGE_SAVES
+};
+
 /*
  * A guest at its limit that touches a page may be killed for it.  Nobody may be
  * for what the scanner would like to have, or an administrator asks for.
  */
 #define MRM_SPARE		(__GFP_NORETRY | __GFP_NOWARN)
 #define MRM_KILL_NOBODY		(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+static inline bool mrm_frame_is_large(const struct page *frame)
+{
+	return PageCompound((struct page *)frame);
+}
+
+/* The first part of a large frame; the frame itself if it is none. */
+static inline struct page *mrm_frame_first(struct page *frame)
+{
+	return compound_head(frame);
+}
+
+/* Which part of a large frame it is. */
+static inline unsigned long mrm_frame_part(struct page *frame)
+{
+	return frame - mrm_frame_first(frame);
+}
+
+/* The kernel keeps what it knows of a compound page in its first few parts. */
+static inline unsigned long *mrm_large_word(struct page *frame, enum mrm_large_word word)
+{
+	return &mrm_frame_first(frame)[8 + word].private;
+}
 
 static inline struct page *mrm_frame_next(const struct page *frame)
 {
@@ -57,9 +109,10 @@ static inline void mrm_frame_set_next(struct page *frame, struct page *next)
 	frame->lru.next = (struct list_head *)next;
 }
 
+/* Of a part of a large frame: it is not in the table. */
 static inline u64 mrm_frame_hash(const struct page *frame)
 {
-	return (u64)frame->lru.prev;
+	return mrm_frame_is_large(frame) ? 0 : (u64)frame->lru.prev;
 }
 
 static inline void mrm_frame_set_hash(struct page *frame, u64 hash)
@@ -67,25 +120,31 @@ static inline void mrm_frame_set_hash(struct page *frame, u64 hash)
 	frame->lru.prev = (struct list_head *)hash;
 }
 
+/* The word private of a frame: what it is, and whose. */
+static inline unsigned long mrm_frame_word(const struct page *frame)
+{
+	return page_private((struct page *)compound_head(frame));
+}
+
 static inline bool mrm_frame_is_shared(const struct page *frame)
 {
-	return page_private(frame) & MRM_FRAME_SHARED;
+	return mrm_frame_word(frame) & MRM_FRAME_SHARED;
 }
 
 static inline bool mrm_frame_is_zero(const struct page *frame)
 {
-	return (page_private(frame) & (MRM_FRAME_SHARED | MRM_FRAME_ZERO)) ==
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_ZERO)) ==
 	       (MRM_FRAME_SHARED | MRM_FRAME_ZERO);
 }
 
 static inline u64 mrm_frame_salt(const struct page *frame)
 {
-	return page_private(frame) >> MRM_FRAME_SALT_SHIFT;
+	return mrm_frame_word(frame) >> MRM_FRAME_SALT_SHIFT;
 }
 
 static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
 {
-	return (struct mrm_vm *)(page_private(frame) &
+	return (struct mrm_vm *)(mrm_frame_word(frame) &
 				 ~(MRM_FRAME_WRITING | MRM_FRAME_READING));
 }
 
@@ -95,7 +154,7 @@ static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
  */
 static inline bool mrm_frame_is_reading(const struct page *frame)
 {
-	return (page_private(frame) & (MRM_FRAME_SHARED | MRM_FRAME_READING)) == MRM_FRAME_READING;
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_READING)) == MRM_FRAME_READING;
 }
 
 static inline void mrm_frame_set_reading(struct page *frame, bool reading)
@@ -104,10 +163,10 @@ static inline void mrm_frame_set_reading(struct page *frame, bool reading)
 				(reading ? MRM_FRAME_READING : 0));
 }
 
-/* Context of both: the frame is private and locked. */
+/* Context of both: the frame is private and locked, and the second's is not large. */
 static inline bool mrm_frame_is_writing(const struct page *frame)
 {
-	return (page_private(frame) & (MRM_FRAME_SHARED | MRM_FRAME_WRITING)) == MRM_FRAME_WRITING;
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_WRITING)) == MRM_FRAME_WRITING;
 }
 
 static inline void mrm_frame_set_writing(struct page *frame, bool writing)
@@ -118,7 +177,7 @@ static inline void mrm_frame_set_writing(struct page *frame, bool writing)
 
 static inline unsigned long mrm_frame_guest_page(struct page *frame)
 {
-	return *mrm_page_index_word(frame);
+	return *mrm_page_index_word(mrm_frame_first(frame)) + mrm_frame_part(frame);
 }
 
 /* Number of guest pages that name a shared frame. */
@@ -148,7 +207,9 @@ static inline void mrm_frame_unlock(struct page *frame)
 	folio_unlock(page_folio(frame));
 }
 
+bool mrm_frame_tryget(struct page *frame);
 struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags);
+struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, bool wait);
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags);
 void mrm_frame_alarm(unsigned long more, void (*fn)(void));
 void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);

@@ -142,6 +142,28 @@ struct page *mrm_hint_get(u64 hash, u64 salt, struct page *not_this, struct mrm_
 	return f;
 }
 
+/**
+ * mrm_frame_table_has() - is there a frame that a page could be shared with?
+ * @hash: of the page
+ * @salt: of its VM
+ *
+ * Return: true if one had this hash when it was scanned, or is shared.
+ */
+bool mrm_frame_table_has(u64 hash, u64 salt)
+{
+	struct stripe *s = stripe_of(hash);
+	struct page *f;
+
+	spin_lock(&s->lock);
+	for (f = *head_of(s, hash); f; f = mrm_frame_next(f))
+		if (mrm_frame_hash(f) == hash &&
+		    (mrm_frame_is_shared(f) ? mrm_frame_salt(f) :
+		     READ_ONCE(mrm_frame_vm(f)->salt)) == salt)
+			break;
+	spin_unlock(&s->lock);
+	return f;
+}
+
 static struct page *shared_find(struct stripe *s, u64 hash, u64 salt, bool zero)
 {
 	struct page *f;

@@ -48,6 +48,7 @@ void mrm_shared_put(struct page *frame);
 struct page *mrm_hint_get(u64 hash, u64 salt, struct page *not_this, struct mrm_vm **vm,
 			  unsigned long *index);
 
+bool mrm_frame_table_has(u64 hash, u64 salt);
 void mrm_frame_table_make_room(u64 hash);
 void mrm_frame_table_shrink(void);
 size_t mrm_frame_table_bytes(void);

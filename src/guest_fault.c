@@ -10,8 +10,11 @@
 #include "compat.h"
 #include "frame.h"
 #include "guest_fault.h"
+#include "guest_file.h"
+#include "guest_large.h"
 #include "guest_page.h"
 #include "guest_swap.h"
+#include "remap.h"
 #include "trace.h"
 #include "vm.h"
 
@@ -116,6 +119,24 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *al
 	}
 }
 
+/* What a guest page gets that holds nothing: what user space only reads needs no frame. */
+static struct page *populate(struct vm_fault *vmf, struct mrm_vm *vm)
+{
+	/* vm->cow cannot change during a fault; vm->share may, and then
+	 * whoever switched it off looks once more.
+	 */
+	bool zero = !(vmf->flags & FAULT_FLAG_WRITE) && vm->cow && READ_ONCE(vm->share);
+	struct page *frame = NULL;
+
+	/* A guest that reads is about to use its memory; who saves or dumps it is not. */
+	if (!zero || mrm_vm_runs_on(vm, current))
+		frame = mrm_guest_large_populate(vm, vmf);
+	if (frame)
+		return frame;
+	return zero ? mrm_guest_page_populate_zero(vm, vmf->pgoff) :
+		      mrm_guest_page_populate(vm, vmf->pgoff);
+}
+
 /*
  * Returns the frame locked, as an answer to a fault: the core unlocks it when
  * the page table entry stands, so that whoever locks it and unmaps it knows it
@@ -137,13 +158,7 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	if (!frame) {
 		populated = true;
 		allocated = true;
-		/* vm->cow cannot change during a fault; vm->share may, and then
-		 * whoever switched it off looks once more.
-		 */
-		if (!write && vm->cow && READ_ONCE(vm->share))
-			frame = mrm_guest_page_populate_zero(vm, vmf->pgoff);
-		else
-			frame = mrm_guest_page_populate(vm, vmf->pgoff);
+		frame = populate(vmf, vm);
 	}
 	if (!IS_ERR(frame) && write && mrm_frame_is_shared(frame)) {
 		shared = frame;
@@ -160,6 +175,8 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	}
 	if (IS_ERR(frame))
 		return fault_error(frame);
+	if (unlikely(atomic_read(&vm->rebuilt)) && mrm_frame_is_large(frame))
+		mrm_remap_fault(vmf, vm);
 	trace_mrm_fault(vm->pid, vmf->pgoff, write, populated);
 	if (allocated)
 		mrm_block_allocated(vmf, vm);
@@ -169,7 +186,8 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	if (!mrm_frame_is_shared(frame)) {
 		vmf->flags |= FAULT_FLAG_WRITE;
 		/* If it was on its way to swap, it stays. */
-		mrm_frame_set_writing(frame, false);
+		if (!mrm_frame_is_large(frame))
+			mrm_frame_set_writing(frame, false);
 	}
 	vmf->page = frame;
 	return VM_FAULT_LOCKED;
@@ -210,7 +228,8 @@ static void guest_close(struct vm_area_struct *vma)
 	struct mrm_vm *vm = mrm_file_vm(vma->vm_file);
 
 	/* A child's, or the copy of a refused mremap(), owns nothing. */
-	if (vma->vm_mm != vm->mm || vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT)
+	if (vma->vm_mm != vm->mm || vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT ||
+	    mrm_guest_file_keeps(vm, vma))
 		return;
 	mrm_guest_pages_drop(vm, vma->vm_pgoff, vma->vm_pgoff + vma_pages(vma) - 1);
 	atomic_long_sub(vma_pages(vma), &vm->adopted);

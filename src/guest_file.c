@@ -22,6 +22,7 @@
 #include "swap.h"
 #include "vm.h"
 
+#define REMAP_TRIES	10
 #define MRM_MAGIC	0x6d726d67	/* "mrmg" */
 
 static struct kmem_cache *vm_cache;
@@ -68,6 +69,31 @@ static enum mrm_reason why_not(struct mrm_vm *vm, struct vm_area_struct *vma, un
 }
 
 /*
+ * The same of a piece that is ours and is to be mapped anew: only if nothing gets lost that
+ * was set for the mapping.
+ */
+static enum mrm_reason why_not_again(struct mrm_vm *vm, struct vm_area_struct *vma,
+				     unsigned long start, unsigned long len)
+{
+	/* It went in the last try. */
+	if (vm->adopting.closed)
+		return vma && vma->vm_start < start + len ? MRM_SEVERAL : MRM_NR_REASONS;
+	if (!vma || vma->vm_start > start || vma->vm_end < start + len)
+		return MRM_SEVERAL;
+	if (vma->vm_file != vm->file)
+		return MRM_FILE;
+	if (vma->vm_flags & VM_LOCKED)
+		return MRM_LOCKED;
+	if ((vma->vm_flags & (VM_READ | VM_WRITE)) != (VM_READ | VM_WRITE))
+		return MRM_PROTECTED;
+	if (userfaultfd_armed(vma))
+		return MRM_USERFAULT;
+	if (vma_policy(vma))
+		return MRM_NUMA;
+	return MRM_NR_REASONS;
+}
+
+/*
  * Called by the core inside mmap(MAP_FIXED), with the mmap lock held for
  * writing and before the old mapping goes: what is allowed here is what is
  * replaced.  It is also what refuses mmap() and remap_file_pages() of the file
@@ -87,10 +113,11 @@ static unsigned long guest_get_unmapped_area(struct file *file, unsigned long ad
 	if (addr != a->start || len != a->len || pgoff != addr >> PAGE_SHIFT)
 		return -EPERM;
 	vma = find_vma(vm->mm, addr);
-	a->reason = why_not(vm, vma, addr, len);
+	a->reason = a->again ? why_not_again(vm, vma, addr, len) : why_not(vm, vma, addr, len);
 	if (a->reason != MRM_NR_REASONS)
 		return -EBUSY;
-	a->old_flags = vma->vm_flags;
+	if (!a->closed)
+		a->old_flags = vma->vm_flags;
 	return addr;
 }
 
@@ -102,10 +129,14 @@ static int guest_mmap(struct file *file, struct vm_area_struct *vma)
 	if (READ_ONCE(vm->adopting.task) != current)
 		return -EPERM;
 	/* Guest RAM stays out of QEMU's core dumps if it was to. */
-	flags |= vm->adopting.old_flags & VM_DONTDUMP;
+	flags |= vm->adopting.old_flags & (VM_DONTDUMP | VM_HUGEPAGE | VM_NOHUGEPAGE);
+	/* Its owner may want a child to see it that it cannot see (MADV_DOFORK). */
+	if (vm->adopting.again && !(vm->adopting.old_flags & VM_DONTCOPY))
+		flags &= ~VM_DONTCOPY;
 	vm_flags_set(vma, flags);
 	vma->vm_ops = mrm_guest_vm_ops(vm->cow);
-	atomic_long_add(vma_pages(vma), &vm->adopted);
+	if (!vm->adopting.again)
+		atomic_long_add(vma_pages(vma), &vm->adopted);
 	return 0;
 }
 
@@ -205,6 +236,74 @@ enum mrm_reason mrm_guest_file_adopt(struct mrm_vm *vm, unsigned long start, uns
 	return MRM_NO_MEMORY;
 }
 
+/**
+ * mrm_guest_file_keeps() - is a mapping that goes mapped anew?
+ * @vm: the VM
+ * @vma: the mapping
+ *
+ * Context: The mmap lock is held for writing, or the process is ending.
+ * Return: true if so; then nothing of it is given back.
+ */
+bool mrm_guest_file_keeps(struct mrm_vm *vm, const struct vm_area_struct *vma)
+{
+	struct mrm_adopting *a = &vm->adopting;
+
+	if (READ_ONCE(a->task) != current || !a->again || vma->vm_start != a->start ||
+	    vma->vm_end != a->start + a->len)
+		return false;
+	a->closed = true;
+	return true;
+}
+
+/**
+ * mrm_guest_file_remap() - map a piece of adopted guest RAM anew
+ * @vm: the VM of the current process
+ * @start: virtual address, a multiple of 2 MiB
+ * @len: bytes, a multiple of 2 MiB
+ *
+ * The page tables go, and no guest page changes.  Where a page table is the core maps no more
+ * than 4 KiB, whatever the frames; and only to unmap a range takes it away.
+ *
+ * Context: The VM's own process, on its way to user space or into the guest; may sleep.
+ * Return: 0; -EBUSY if something was set for the mapping that would be lost; -ENOMEM; -EINTR.
+ */
+int mrm_guest_file_remap(struct mrm_vm *vm, unsigned long start, unsigned long len)
+{
+	unsigned long prot = PROT_READ | PROT_WRITE, addr;
+	struct vm_area_struct *vma;
+	int tries = 0;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	vm->adopting.closed = false;
+	mmap_read_lock(vm->mm);
+	vma = find_vma(vm->mm, start);
+	if (vma && vma->vm_flags & VM_EXEC)
+		prot |= PROT_EXEC;
+	mmap_read_unlock(vm->mm);
+	vm->adopting.start = start;
+	vm->adopting.len = len;
+	vm->adopting.again = true;
+	vm->adopting.reason = MRM_NR_REASONS;
+	WRITE_ONCE(vm->adopting.task, current);
+	do {
+		addr = vm_mmap(vm->file, start, len, prot, MAP_SHARED | MAP_FIXED, start);
+		/* The old mapping may have gone without the new one coming: it has to. */
+	} while (IS_ERR_VALUE(addr) && vm->adopting.closed && ++tries < REMAP_TRIES);
+	WRITE_ONCE(vm->adopting.task, NULL);
+	vm->adopting.again = false;
+	if (IS_ERR_VALUE(addr) && vm->adopting.closed) {
+		pr_err("VM %d (%s) lost its memory at %#lx: out of memory\n", vm->pid, vm->name,
+		       start);
+		mrm_guest_pages_drop(vm, start >> PAGE_SHIFT, ((start + len) >> PAGE_SHIFT) - 1);
+		atomic_long_sub(len >> PAGE_SHIFT, &vm->adopted);
+	}
+	mutex_unlock(&vm->lock);
+	if (!IS_ERR_VALUE(addr))
+		return 0;
+	return vm->adopting.reason == MRM_NR_REASONS ? -ENOMEM : -EBUSY;
+}
+
 static void set_cow(struct mrm_vm *vm, bool cow)
 {
 	VMA_ITERATOR(vmi, vm->mm, 0);
@@ -295,6 +394,8 @@ struct mrm_vm *mrm_guest_file_alloc_vm(void)
 	inode->i_mode = S_IFREG | 0600;
 	/* S_PRIVATE: security modules have no label for it and must not ask. */
 	inode->i_flags |= S_PRIVATE | S_NOCMTIME;
+	/* What is behind the end of a file is not mapped in 2 MiB. */
+	i_size_write(inode, MAX_LFS_FILESIZE);
 	clear_nlink(inode);
 	return mrm_inode_vm(inode);
 }

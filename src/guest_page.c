@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_large.h"
 #include "guest_page.h"
 #include "guest_swap.h"
 #include "trace.h"
@@ -53,7 +54,7 @@ static struct page *get_frame(struct mrm_vm *vm, unsigned long index, void **ent
 		frame = mrm_entry_frame(*entry);
 		if (!frame)
 			return NULL;
-		if (get_page_unless_zero(frame)) {
+		if (mrm_frame_tryget(frame)) {
 			if (xa_load(&vm->pages, index) == *entry)
 				return frame;
 			put_page(frame);
@@ -82,8 +83,8 @@ struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index)
  * @first: the first guest page
  * @pages: how many
  * @barred: those that may not be shared, too
- * @frames: where to: a frame with a reference, or NULL for a guest page that has
- *	none of its own, is not wanted, or is changing just now
+ * @frames: where to: a frame with a reference, perhaps a part of a large one; or NULL for a
+ *	guest page that has none of its own, is not wanted, or is changing just now
  *
  * Context: Atomic inside.
  * Return: how many of the guest pages have a frame, of whatever kind.
@@ -105,7 +106,7 @@ unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,
 		resident += !!frame;
 		if (!frame || entry != frame ||
 		    (!barred && xas_get_mark(&xas, MRM_MARK_INELIGIBLE)) ||
-		    !get_page_unless_zero(frame))
+		    !mrm_frame_tryget(frame))
 			continue;
 		/* As in get_frame(). */
 		if (xas_reload(&xas) == entry)
@@ -488,7 +489,7 @@ discard:
 static bool drop(struct mrm_vm *vm, unsigned long index)
 {
 	struct page *frame;
-	bool shared;
+	bool shared, large;
 
 	/* What is zipped or swapped may get a frame meanwhile. */
 	for (;;) {
@@ -503,14 +504,17 @@ static bool drop(struct mrm_vm *vm, unsigned long index)
 		if (!xa_load(&vm->pages, index))
 			return false;
 	}
+	large = mrm_frame_is_large(frame);
 	shared = mrm_frame_is_shared(frame);
 	if (!shared)
 		mrm_hint_remove(frame);
 	mrm_entry_replace(vm, index, frame, NULL);
+	if (large)
+		mrm_guest_large_leave(vm, frame);
 	mrm_frame_unlock(frame);
 	if (shared)
 		mrm_shared_put(frame);
-	else
+	else if (!large)
 		mrm_frame_free(frame);
 	put_page(frame);
 	return true;
@@ -530,11 +534,16 @@ static bool drop(struct mrm_vm *vm, unsigned long index)
  */
 unsigned long mrm_guest_pages_drop(struct mrm_vm *vm, unsigned long first, unsigned long last)
 {
-	unsigned long index = first, dropped = 0;
+	unsigned long index = first, dropped = 0, n;
 
 	while (xa_find(&vm->pages, &index, last, XA_PRESENT)) {
-		dropped += drop(vm, index);
-		if (index++ == last)
+		n = 0;
+		if (!(index % MRM_LARGE_PAGES) && last - index >= MRM_LARGE_PAGES - 1)
+			n = mrm_guest_large_drop(vm, index);
+		/* Of more than one, all are gone. */
+		dropped += n ?: drop(vm, index);
+		index += n ?: 1;
+		if (!index || index > last)
 			break;
 		cond_resched();
 	}

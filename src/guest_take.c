@@ -36,7 +36,8 @@ static bool lock_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 
 		if (!frame)
 			continue;
-		if (PageHWPoison(frame) || (!all && !mrm_frame_contents_zero(frame)) ||
+		/* Large ones are broken first. */
+		if (mrm_frame_is_large(frame) || PageHWPoison(frame) || (!all && !mrm_frame_contents_zero(frame)) ||
 		    folio_maybe_dma_pinned(page_folio(frame)) ||
 		    mrm_entry_lock_private(vm, first + i, frame)) {
 			put_page(frame);
@@ -80,8 +81,8 @@ static unsigned int write_out(struct mrm_vm *vm, const struct out *out, unsigned
  * @taken: where to add what that brought
  *
  * A zero page becomes nothing; another is zipped, or, if it does not fit, begins to be
- * written to swap, if there is any.  Those that are shared, pinned, being written or locked
- * by others are left alone.
+ * written to swap, if there is any.  Those that are shared, pinned, being written, locked
+ * by others or parts of a large frame are left alone.
  *
  * Decide, unmap, check the reference count, then read: as in mrm_guest_pages_share().
  *

@@ -14,6 +14,8 @@
 #include "frame_table.h"
 #include "guest_file.h"
 #include "guest_swap.h"
+#include "large.h"
+#include "large_scan.h"
 #include "pressure.h"
 #include "reclaim.h"
 #include "sample.h"
@@ -55,9 +57,12 @@ static int __init mrm_init(void)
 	err = mrm_reclaim_init();
 	if (err)
 		goto guest_swap;
-	err = mrm_balance_init();
+	err = mrm_large_init();
 	if (err)
 		goto reclaim;
+	err = mrm_balance_init();
+	if (err)
+		goto large;
 	err = mrm_pressure_init();
 	if (err)
 		goto balance;
@@ -75,6 +80,8 @@ pressure:
 	mrm_pressure_exit();
 balance:
 	mrm_balance_exit();
+large:
+	mrm_large_exit();
 reclaim:
 	mrm_reclaim_exit();
 guest_swap:
@@ -83,6 +90,7 @@ sample:
 	mrm_sample_exit();
 scan:
 	mrm_scan_exit();
+	mrm_large_scan_forget();
 vm:
 	mrm_vm_exit();
 debugfs:
@@ -103,10 +111,12 @@ static void __exit mrm_exit(void)
 	mrm_discard_exit();
 	mrm_pressure_exit();
 	mrm_balance_exit();
+	mrm_large_exit();
 	mrm_reclaim_exit();
 	mrm_guest_swap_exit();
 	mrm_sample_exit();
 	mrm_scan_exit();
+	mrm_large_scan_forget();
 	/* VMs are unlisted while sysfs and debugfs still can remove theirs. */
 	mrm_vm_exit();
 	mrm_debugfs_exit();

@@ -160,7 +160,9 @@ u64 mrm_policy_min_free(u64 budget, unsigned int percent)
 }
 
 /* Per cent of min_free below which a state is entered. */
-static const unsigned int enter[] = { [MRM_SOFT] = 64, [MRM_HARD] = 32, [MRM_LOW] = 16 };
+static const unsigned int enter[] = {
+	[MRM_CLEAR] = 100, [MRM_SOFT] = 64, [MRM_HARD] = 32, [MRM_LOW] = 16,
+};
 
 /**
  * mrm_policy_threshold() - where the next worse state begins
@@ -179,10 +181,10 @@ u64 mrm_policy_threshold(enum mrm_state state, u64 min_free)
  * @free: pages
  * @min_free: pages to aim at
  *
- * ESX's thresholds: soft is below 64 per cent of @min_free, hard below 32, low
- * below 16.  A state is entered as soon as its threshold is crossed, and left
+ * ESX's thresholds: clear is below @min_free, soft below 64 per cent of it, hard below 32,
+ * low below 16.  A state is entered as soon as its threshold is crossed, and left
  * for the better only when free memory is half way from it to the next
- * threshold above, which for soft is @min_free: soft at 82 per cent, hard at 48,
+ * threshold above: clear at 118 per cent, as if there were one at 136, soft at 82, hard at 48,
  * low at 24 (Waldspurger 2002, 6.3: "significantly exceeding").  So a change of
  * less than 8 per cent of @min_free cannot go back and forth between two states.
  * Half way, not all of it, as what is reclaimed is meant to end at @min_free, and
@@ -192,7 +194,9 @@ u64 mrm_policy_threshold(enum mrm_state state, u64 min_free)
  */
 enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free)
 {
-	static const unsigned int leave[] = { [MRM_SOFT] = 82, [MRM_HARD] = 48, [MRM_LOW] = 24 };
+	static const unsigned int leave[] = {
+		[MRM_CLEAR] = 118, [MRM_SOFT] = 82, [MRM_HARD] = 48, [MRM_LOW] = 24,
+	};
 
 	while (state < MRM_LOW && free * 100 < min_free * enter[state + 1])
 		state++;
@@ -251,7 +255,7 @@ u64 mrm_policy_take(const struct mrm_take *t)
 {
 	if (t->state <= MRM_SOFT && t->balloons)
 		return 0;
-	return less(t->consumed, t->state == MRM_HIGH ? t->max : t->target);
+	return less(t->consumed, t->state <= MRM_CLEAR ? t->max : t->target);
 }
 
 /**

@@ -41,11 +41,12 @@ struct mrm_policy_vm {
 /**
  * enum mrm_state - how short the host is of memory (Waldspurger 2002, 6.3)
  * @MRM_HIGH: enough, nothing is reclaimed
+ * @MRM_CLEAR: large frames are broken, so that what is in them can be shared (ESXi 6)
  * @MRM_SOFT: reclaimed by ballooning
  * @MRM_HARD: reclaimed without the guests' help
  * @MRM_LOW: and VMs above their target wait
  */
-enum mrm_state { MRM_HIGH, MRM_SOFT, MRM_HARD, MRM_LOW };
+enum mrm_state { MRM_HIGH, MRM_CLEAR, MRM_SOFT, MRM_HARD, MRM_LOW };
 
 /**
  * struct mrm_missing - why a VM cannot be admitted
@@ -68,7 +69,7 @@ struct mrm_missing {
  * @saved: pages that sharing saves, but for zero pages
  * @held: pages in the balloon now
  * @percent: of @size that may be in the balloon, 0 to 99
- * @reclaiming: the state is below high
+ * @reclaiming: the state is below clear
  */
 struct mrm_balloon {
 	u64 size;

@@ -136,6 +136,7 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	first = round_down(index, RUN);
 	/* This frees more than it takes, and there may be nothing else to take. */
 	flags = memalloc_noreclaim_save();
+	mrm_share_break_large(vm, index);
 	taken.bytes = mrm_share_try_block(vm, first, RUN) * PAGE_SIZE;
 	if (READ_ONCE(mrm_zip_max) && !mrm_zip_may(vm))
 		mrm_guest_pages_zip_out(vm);

@@ -105,7 +105,7 @@ static void publish(struct mrm_vm *vm, bool known)
 
 static void clear_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigned int method)
 {
-	pick->faults = mrm_touch_clear(t, pick->index, method);
+	pick->faults = mrm_touch_clear(t, pick->index, method, &pick->small);
 	pick->kept = !mrm_guest_page_is_taken(t->vm, pick->index);
 }
 
@@ -120,6 +120,11 @@ static void test_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigne
 	}
 	pick->touched = true;
 	mrm_count(t->vm, MRM_SAMPLE_FAULTS, pick->faults);
+}
+
+static void leave_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigned int method)
+{
+	mrm_touch_end_small(t, pick->index, &pick->small);
 }
 
 /* Returns false if the VM is ending. */
@@ -141,8 +146,12 @@ static bool visit_picks(struct mrm_vm *vm,
 	return true;
 }
 
-static void forget_picks(struct mrm_sample *s)
+/* What was done to a VM's mappings for the picks is undone. */
+static void forget_picks(struct mrm_vm *vm)
 {
+	struct mrm_sample *s = &vm->sample;
+
+	visit_picks(vm, leave_pick);
 	kvfree(s->picks);
 	s->picks = NULL;
 	s->n = 0;
@@ -156,7 +165,7 @@ static void begin_period(struct mrm_vm *vm, const struct mrm_sample_tunables *tu
 	struct mrm_sample *s = &vm->sample;
 	unsigned long before = 0, page;
 
-	forget_picks(s);
+	forget_picks(vm);
 	if (n)
 		s->picks = kvcalloc(n, sizeof(*s->picks), GFP_KERNEL);
 	if (!s->picks)
@@ -172,17 +181,20 @@ static void begin_period(struct mrm_vm *vm, const struct mrm_sample_tunables *tu
 	s->begun_ns = s->running_ns;
 	s->looks = 0;
 	if (!visit_picks(vm, clear_pick))
-		forget_picks(s);
+		forget_picks(vm);
 }
 
 /*
  * Do not count picks that are RAM no more, nor those whose frame was taken and of which it is
  * not known whether they were touched before.  Both lists are in order.
  */
-static void forget_gone(struct mrm_sample *s, const struct mrm_range *ram, size_t n)
+static void forget_gone(struct mrm_vm *vm, const struct mrm_range *ram, size_t n)
 {
+	struct mrm_sample *s = &vm->sample;
 	unsigned int i, left = 0;
 
+	/* With a pick goes what is to be undone for it. */
+	visit_picks(vm, leave_pick);
 	for (i = 0; i < s->n; i++) {
 		for (; n && ram->first + ram->pages <= s->picks[i].index; ram++)
 			n--;
@@ -199,7 +211,7 @@ static bool end_period(struct mrm_vm *vm, const struct mrm_range *ram, size_t n)
 	struct mrm_sample *s = &vm->sample;
 	u32 touched;
 
-	forget_gone(s, ram, n);
+	forget_gone(vm, ram, n);
 	if (!s->n)
 		return false;
 	touched = count_touched(s);
@@ -261,7 +273,7 @@ static void forget(struct mrm_vm *vm)
 
 	if (!s->n && !s->known)
 		return;
-	forget_picks(s);
+	forget_picks(vm);
 	memset(&s->averages, 0, sizeof(s->averages));
 	publish(vm, false);
 }

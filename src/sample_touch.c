@@ -8,12 +8,13 @@
 
 #include "frame.h"
 #include "guest_page.h"
+#include "sample_small.h"
 #include "sample_touch.h"
 #include "vm.h"
 
 /*
  * The entry of a process's page tables that maps an address, or NULL; *value is what
- * it was.
+ * it was, and *large says whether it maps 2 MiB or more.
  *
  * As get_user_pages_fast() finds it, and KVM in host_pfn_mapping_level(): with
  * interrupts off and the mm in use on this processor no page table goes away under
@@ -22,7 +23,7 @@
  * entry is read once: it may become one of another kind.
  */
 static unsigned long *find_entry(struct mm_struct *mm, unsigned long address,
-				 unsigned long *value)
+				 unsigned long *value, bool *large)
 {
 	pgd_t pgd = READ_ONCE(*pgd_offset(mm, address));
 	p4d_t p4d;
@@ -30,6 +31,7 @@ static unsigned long *find_entry(struct mm_struct *mm, unsigned long address,
 	pmd_t pmd, *pmdp;
 	pte_t pte, *ptep;
 
+	*large = true;
 	if (pgd_none(pgd))
 		return NULL;
 	p4d = READ_ONCE(*p4d_offset(&pgd, address));
@@ -49,6 +51,7 @@ static unsigned long *find_entry(struct mm_struct *mm, unsigned long address,
 	*value = pmd_val(pmd);
 	if (pmd_leaf(pmd))
 		return (unsigned long *)pmdp;
+	*large = false;
 	ptep = pte_offset_kernel(&pmd, address);
 	pte = READ_ONCE(*ptep);
 	*value = pte_val(pte);
@@ -63,12 +66,12 @@ static unsigned long *find_entry(struct mm_struct *mm, unsigned long address,
  * counts as touched.  The TLB is not flushed, as nowhere on x86: at worst a touch
  * soon after goes unseen.
  */
-static bool process_touched(unsigned long address, bool clear, bool *mapped)
+static bool process_touched(unsigned long address, bool clear, bool *mapped, bool *large)
 {
 	unsigned long *entry, value = 0;
 
 	local_irq_disable();
-	entry = find_entry(current->mm, address, &value);
+	entry = find_entry(current->mm, address, &value, large);
 	*mapped = entry;
 	if (entry && clear && value & _PAGE_ACCESSED)
 		cmpxchg(entry, value, value & ~_PAGE_ACCESSED);
@@ -76,7 +79,7 @@ static bool process_touched(unsigned long address, bool clear, bool *mapped)
 	return entry && value & _PAGE_ACCESSED;
 }
 
-/* Shared frames are several VMs', and their flags tell nothing of one. */
+/* Shared frames are several VMs', large ones many guest pages': their flags tell nothing of one. */
 static bool frame_referenced(struct mrm_vm *vm, unsigned long index, bool clear)
 {
 	struct page *frame = mrm_guest_page_get(vm, index);
@@ -84,7 +87,8 @@ static bool frame_referenced(struct mrm_vm *vm, unsigned long index, bool clear)
 
 	if (!frame)
 		return false;
-	referenced = !mrm_frame_is_shared(frame) && folio_test_referenced(page_folio(frame));
+	referenced = !mrm_frame_is_shared(frame) && !mrm_frame_is_large(frame) &&
+		     folio_test_referenced(page_folio(frame));
 	if (referenced && clear)
 		folio_clear_referenced(page_folio(frame));
 	put_page(frame);
@@ -114,12 +118,12 @@ static bool guest_touched(struct mrm_touch *t, unsigned long address, bool clear
  * hear from the core; begin and end of it come in one place, and KVM keeps its slots
  * as they are in between.
  */
-static void drop_guest_mapping(struct mrm_touch *t, unsigned long address)
+static void drop_guest_mapping(struct mrm_touch *t, unsigned long address, unsigned long bytes)
 {
 	const struct mmu_notifier_range range = {
 		.mm = t->vm->mm,
 		.start = address,
-		.end = address + PAGE_SIZE,
+		.end = address + bytes,
 		.flags = MMU_NOTIFIER_RANGE_BLOCKABLE,
 		.event = MMU_NOTIFY_CLEAR,
 	};
@@ -133,32 +137,54 @@ static void drop_guest_mapping(struct mrm_touch *t, unsigned long address)
 	}
 }
 
+/*
+ * KVM's 2 MiB around an address are in 4 KiB from now on, and the guest's next touch of any of
+ * them is a fault.  The newest struct kvm's, that is: a VM has one, as a rule.
+ */
+static bool make_small(struct mrm_touch *t, unsigned long address, struct mrm_small *small)
+{
+	if (!t->nr_kvms || !mrm_small_begin(small, t->kvms[0], address,
+					    &t->vm->sample.slots_generation))
+		return false;
+	drop_guest_mapping(t, address & PMD_MASK, PMD_SIZE);
+	return true;
+}
+
 /**
  * mrm_touch_clear() - from now on it counts whether a guest page is touched
  * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
  * @index: the guest page
  * @method: MRM_TOUCH_ACCESSED or MRM_TOUCH_DROPPED
+ * @small: for mrm_touch_end_small()
  *
  * The flag comes last: to drop a mapping that was accessed sets it.
  *
  * Context: May sleep.
  * Return: true if the next touch costs a fault that it would not have cost.
  */
-bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method)
+bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method,
+		     struct mrm_small *small)
 {
 	unsigned long address = index << PAGE_SHIFT;
-	bool mapped;
+	bool mapped, large, faults = false;
 
-	process_touched(address, true, &mapped);
+	small->kvm = NULL;
+	process_touched(address, true, &mapped, &large);
 	/* What the process has not mapped the guest has not either. */
-	if (mapped && method == MRM_TOUCH_ACCESSED)
+	if (mapped && large && make_small(t, address, small)) {
+		faults = true;
+	} else if (mapped && method == MRM_TOUCH_ACCESSED) {
 		guest_touched(t, address, true);
-	else if (mapped && xa_load(&t->vm->pages, index))
-		unmap_mapping_pages(t->vm->inode.i_mapping, index, 1, false);
-	else if (mapped)
-		drop_guest_mapping(t, address);
+		faults = t->ad_disabled;
+	} else if (mapped) {
+		if (xa_load(&t->vm->pages, index))
+			unmap_mapping_pages(t->vm->inode.i_mapping, index, 1, false);
+		else
+			drop_guest_mapping(t, address, PAGE_SIZE);
+		faults = true;
+	}
 	frame_referenced(t->vm, index, true);
-	return mapped && (method == MRM_TOUCH_DROPPED || t->ad_disabled);
+	return faults;
 }
 
 /**
@@ -172,10 +198,32 @@ bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int meth
 bool mrm_touch_test(struct mrm_touch *t, unsigned long index)
 {
 	unsigned long address = index << PAGE_SHIFT;
-	bool unused;
+	bool unused, large;
 
-	return guest_touched(t, address, false) || process_touched(address, false, &unused) ||
+	return guest_touched(t, address, false) ||
+	       process_touched(address, false, &unused, &large) ||
 	       frame_referenced(t->vm, index, false);
+}
+
+/**
+ * mrm_touch_end_small() - a guest page is looked at no more
+ * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
+ * @index: the guest page
+ * @small: from mrm_touch_clear()
+ *
+ * Context: May sleep.
+ */
+void mrm_touch_end_small(struct mrm_touch *t, unsigned long index, struct mrm_small *small)
+{
+	unsigned int i;
+
+	for (i = 0; small->kvm && i < t->nr_kvms; i++) {
+		if (t->kvms[i] != small->kvm)
+			continue;
+		mrm_small_end(small, t->kvms[i]);
+		/* So that it is mapped as one at the next touch. */
+		drop_guest_mapping(t, (index << PAGE_SHIFT) & PMD_MASK, PMD_SIZE);
+	}
 }
 
 /* Has it no accessed bits?  Context: kvms_lock held, @kvm not dead. */

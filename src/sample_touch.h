@@ -17,8 +17,10 @@
  * is cleared.  A pin does not mind, nor does a device that was assigned.  Of an SEV
  * guest KVM then flushes all caches, a guest page at a time: method 0 is for those.
  *
- * What cannot be told apart: guest pages that are mapped together, 2 MiB in one
- * entry, are touched together.  What is not seen: DMA of assigned devices; of memory
+ * Guest pages that are mapped together, 2 MiB in one entry, are told apart by the guest's
+ * touches: KVM maps them in 4 KiB while one of them is looked at (sample_small.h), and each of
+ * its neighbours that is touched costs a fault, too.  Touches by QEMU and vhost are not: they
+ * count for all of the 2 MiB.  What is not seen: DMA of assigned devices; of memory
  * that was not adopted, O_DIRECT, and other processes that map the same file, as
  * vhost-user does; touches after which the host's own reclaim cleared the accessed
  * bit.  Where the kernel runs without multi-generational LRU, a flag that is set
@@ -31,6 +33,7 @@
 #include <linux/types.h>
 
 struct kvm;
+struct mrm_small;
 struct mrm_vm;
 
 #define MRM_TOUCH_ACCESSED	0	/* methods */
@@ -54,8 +57,10 @@ struct mrm_touch {
 };
 
 bool mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm);
-bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method);
+bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method,
+		     struct mrm_small *small);
 bool mrm_touch_test(struct mrm_touch *t, unsigned long index);
+void mrm_touch_end_small(struct mrm_touch *t, unsigned long index, struct mrm_small *small);
 void mrm_touch_end(struct mrm_touch *t);
 
 #endif

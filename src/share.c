@@ -9,6 +9,7 @@
 
 #include "frame.h"
 #include "guest_file.h"
+#include "guest_large.h"
 #include "guest_page.h"
 #include "salt.h"
 #include "share.h"
@@ -66,6 +67,28 @@ unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigne
 		shared = mrm_share_pages(vm, first, pages, &unused);
 	mutex_unlock(&share_lock);
 	return shared;
+}
+
+/**
+ * mrm_share_break_large() - break the large frame of a guest page, and share what can be shared
+ * @vm: a VM
+ * @index: the guest page; nothing is done if it is in none
+ *
+ * Nothing is copied that equals a shared frame, unless somebody else holds the share lock.
+ *
+ * Context: May sleep, but not for memory.
+ * Return: as mrm_guest_large_break().
+ */
+int mrm_share_break_large(struct mrm_vm *vm, unsigned long index)
+{
+	bool locked = READ_ONCE(vm->cow) && mutex_trylock(&share_lock);
+	bool share = locked && vm->cow && READ_ONCE(vm->share) &&
+		     vm->salt == mrm_salt_effective(vm, vm->named_salt);
+	int err = mrm_guest_large_break(vm, index, share);
+
+	if (locked)
+		mutex_unlock(&share_lock);
+	return err;
 }
 
 /**

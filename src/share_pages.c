@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_page.h"
+#include "large_scan.h"
 #include "share_pages.h"
 #include "vm.h"
 
@@ -194,6 +195,7 @@ static unsigned int share_own(void)
 unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 			     unsigned long *scanned)
 {
+	unsigned long large = 0;
 	unsigned int i, resident;
 
 	resident = mrm_guest_pages_get_private(vm, first, pages, false, block.frames);
@@ -206,11 +208,18 @@ unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned in
 
 		if (!frame)
 			continue;
-		if (PageHWPoison(frame) || folio_maybe_dma_pinned(page_folio(frame)) ||
-		    !look_up(vm, first + i, frame))
+		if (mrm_frame_is_large(frame)) {
+			large = first + i;
+			mrm_large_scan_part(vm, frame);
 			put_page(frame);
+		} else if (PageHWPoison(frame) || folio_maybe_dma_pinned(page_folio(frame)) ||
+			   !look_up(vm, first + i, frame)) {
+			put_page(frame);
+		}
 		mrm_cond_resched();
 	}
+	if (large)
+		mrm_large_scanned(vm, large);
 	share_hints();
 	leave_out_alone();
 	return share_own();

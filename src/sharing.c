@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_page.h"
+#include "large_scan.h"
 #include "sharing.h"
 #include "vm.h"
 
@@ -127,7 +128,7 @@ unlock:
  */
 ssize_t mrm_sharing_host_overhead(void)
 {
-	ssize_t bytes = mrm_frame_table_bytes();
+	ssize_t bytes = mrm_frame_table_bytes() + mrm_large_scan_bytes();
 	struct mrm_sharing s;
 	unsigned long id = 0;
 	struct mrm_vm *vm;

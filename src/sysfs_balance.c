@@ -40,6 +40,7 @@ static struct kobj_attribute limit_bytes = __ATTR_RW(limit_bytes);
 
 static const char *const states[] = {
 	[MRM_HIGH] = "high",
+	[MRM_CLEAR] = "clear",
 	[MRM_SOFT] = "soft",
 	[MRM_HARD] = "hard",
 	[MRM_LOW] = "low",

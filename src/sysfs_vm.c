@@ -156,6 +156,7 @@ static const struct attribute_group *vm_groups[] = {
 	&mrm_sample_vm_group,
 	&mrm_balance_vm_group,
 	&mrm_reclaim_vm_group,
+	&mrm_large_vm_group,
 	NULL
 };
 

@@ -159,9 +159,15 @@ static int mn_invalidate_range_start(struct mmu_notifier *mn,
 	return 0;
 }
 
+static void mn_invalidate_range_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	mrm_discard_invalidated(container_of(mn, struct mrm_vm, mn));
+}
+
 static const struct mmu_notifier_ops mn_ops = {
 	.release = mn_release,
 	.invalidate_range_start = mn_invalidate_range_start,
+	.invalidate_range_end = mn_invalidate_range_end,
 };
 
 /* Take the VM off the lists.  Mappings and scanners may hold on a while. */
@@ -267,6 +273,7 @@ static struct mrm_vm *create(struct mm_struct *mm, struct task_struct *task)
 	vm->memcg = get_mem_cgroup_from_mm(mm);
 	vm->pid = task_tgid_nr(task);
 	vm->share = true;
+	vm->large = true;
 	vm->reclaim_to = ULONG_MAX;
 	vm->block_above = ULONG_MAX;
 	vm->share_state = "waiting";

@@ -176,6 +176,7 @@ struct mrm_ahead {
  * @switch_lock: held while @share is switched, also while that waits for the
  *	process; taken before all others
  * @share: the administrator lets it share
+ * @large: it may have large frames
  * @share_state: what became of that, for people
  * @own_salt: nobody else's
  * @named_salt: set by the administrator, or NULL; under the share lock
@@ -190,6 +191,8 @@ struct mrm_ahead {
  * @kvms: list of struct mrm_kvm
  * @kvms_lock: protects @kvms; taken in a kprobe, so with interrupts off
  * @adopting: the adoption that is under way, see guest_file.c; under @lock
+ * @rebuilt: large frames that were rebuilt and may have page tables in the way
+ * @remap_at: jiffies, from when on they may be taken out of the way
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
@@ -240,6 +243,7 @@ struct mrm_vm {
 	bool cow;
 	struct mutex switch_lock;
 	bool share;
+	bool large;
 	const char *share_state;
 	u64 own_salt;
 	struct mrm_named_salt *named_salt;
@@ -257,7 +261,10 @@ struct mrm_vm {
 		unsigned long start, len;
 		unsigned long old_flags;
 		enum mrm_reason reason;
+		bool again, closed;
 	} adopting;
+	atomic_t rebuilt;
+	unsigned long remap_at;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;

@@ -37,12 +37,13 @@ static unsigned long part(long pages, long frames, long names)
  * @private: guest pages with a frame of their own
  * @shared: with a shared frame, but for zero pages
  * @zero: zero pages
+ * @held: frames of nobody, in large frames that are broken
  * @shared_frames: the VM's part of the shared frames
  * @zero_frames: the VM's part of the zero frames
  * @zip_frames: the VM's part of the frames for zipped pages
  */
 struct parts {
-	long private, shared, zero;
+	long private, shared, zero, held;
 	unsigned long shared_frames, zero_frames, zip_frames;
 };
 
@@ -55,6 +56,7 @@ static struct parts parts_of(struct mrm_vm *vm)
 	struct parts p = {};
 
 	p.private = max(mrm_counter_read(&vm->counters, MRM_PRIVATE), 0L);
+	p.held = max(mrm_counter_read(&vm->counters, MRM_LARGE_HELD), 0L);
 	p.zero = max(mrm_counter_read(&vm->counters, MRM_ZERO), 0L);
 	p.shared = max(mrm_counter_read(&vm->counters, MRM_SHARED) - p.zero, 0L);
 	p.shared_frames = part(p.shared, mrm_shared_frames() - mrm_zero_frames(), names);
@@ -81,7 +83,7 @@ unsigned long mrm_vm_frames(struct mrm_vm *vm)
 {
 	struct parts p = parts_of(vm);
 
-	return p.private + p.shared_frames + p.zero_frames + p.zip_frames;
+	return p.private + p.held + p.shared_frames + p.zero_frames + p.zip_frames;
 }
 
 /**
@@ -109,7 +111,7 @@ int mrm_vm_memory(struct mrm_vm *vm, struct mrm_vm_memory *m)
 		mrm_counter_read(&vm->counters, MRM_SWAPPED);
 	m->size = size;
 	m->granted = p.private + p.shared + p.zero + foreign;
-	m->frames = p.private + p.shared_frames + p.zero_frames + p.zip_frames;
+	m->frames = p.private + p.held + p.shared_frames + p.zero_frames + p.zip_frames;
 	m->consumed = m->frames + foreign;
 	m->saved = p.shared - p.shared_frames;
 	m->taken = taken > p.zip_frames ? taken - p.zip_frames : 0;

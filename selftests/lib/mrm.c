@@ -527,6 +527,10 @@ static const struct {
 	{ "sample_method", 0, 0 },
 	{ "zip_max", 10, 10 },
 	{ "limit_bytes", 0, 0 },
+	/* Most tests count pages that were touched. */
+	{ "alloc_guest_large_page", 0, 1 },
+	{ "large_break_pct", 88, 88 },
+	{ "large_rebuild_rate", 0, 16 },
 };
 
 #define NR_TUNABLES (sizeof(tunables) / sizeof(tunables[0]))
@@ -556,6 +560,11 @@ void mrm_tune(void)
 		if (mrm_set_number(tunables[i].file, tunables[i].in_tests))
 			tap_bail("cannot set %s", tunables[i].file);
 	mrm_set("zip_algorithm", "lz4");
+	if (setting("MRM_LARGE", 0)) {
+		/* What can be shared is, as without them. */
+		mrm_set("alloc_guest_large_page", "1");
+		mrm_set("large_break_pct", "1");
+	}
 	if (setting("MRM_SAMPLING", 0)) {
 		mrm_set_number("sample_pages", 10000);
 		mrm_set_number("sample_method", setting("MRM_SAMPLING", 0) - 1);
@@ -622,7 +631,8 @@ bool mrm_nothing_left(const char *when)
 	static const char * const files[] = {
 		"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages",
 		"shared_frames", "zero_pages", "zero_frames", "saved_pages", "hinted_pages",
-		"ineligible_pages", "zipped_pages", "zip_bytes", "zip_frames", "swapped_pages"
+		"ineligible_pages", "zipped_pages", "zip_bytes", "zip_frames", "swapped_pages",
+		"large_pages", "large_held_bytes"
 	};
 	bool gone = mrm_wait("vms", 0, 0, MRM_LONG), zero = true;
 	long value[sizeof(files) / sizeof(files[0])];

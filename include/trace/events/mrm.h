@@ -207,6 +207,27 @@ TRACE_EVENT(mrm_sample,
 		  __entry->touched, __entry->slow, __entry->fast)
 );
 
+TRACE_EVENT(mrm_large,
+	TP_PROTO(pid_t pid, unsigned long first, int what, unsigned long left),
+	TP_ARGS(pid, first, what, left),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, first)
+		__field(int, what)
+		__field(unsigned long, left)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->first = first;
+		__entry->what = what;
+		__entry->left = left;
+	),
+	TP_printk("pid=%d address=%#lx %s left=%lu", __entry->pid, __entry->first << PAGE_SHIFT,
+		  __print_symbolic(__entry->what, { 0, "populated" }, { 1, "broken" },
+				   { 2, "rebuilt" }),
+		  __entry->left)
+);
+
 TRACE_EVENT(mrm_state,
 	TP_PROTO(int state, unsigned long free, unsigned long min_free),
 	TP_ARGS(state, free, min_free),
@@ -221,8 +242,8 @@ TRACE_EVENT(mrm_state,
 		__entry->min_free = min_free;
 	),
 	TP_printk("state=%s free=%lu min_free=%lu",
-		  __print_symbolic(__entry->state, { 0, "high" }, { 1, "soft" }, { 2, "hard" },
-				   { 3, "low" }),
+		  __print_symbolic(__entry->state, { 0, "high" }, { 1, "clear" }, { 2, "soft" },
+				   { 3, "hard" }, { 4, "low" }),
 		  __entry->free, __entry->min_free)
 );
 

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest pages of 2 MiB: had on first touch, mapped as such for QEMU and for the guest; broken
+ * when a part of one is discarded, when memory gets short, when one is taken from or holds next
+ * to nothing; and whatever becomes of them, not one wrong byte.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "mrm.h"
+#include "tap.h"
+#include "vm_process.h"
+
+#define PARTS		512L	/* guest pages of a large one */
+#define LARGE		16L	/* large ones that RAM has room for */
+#define PAGES		(LARGE * PARTS)
+#define SHORT		(64 * PARTS)	/* of RAM, where memory is short: a limit is 64 MiB or more */
+
+static struct vm_process vm;
+
+static void start(long pages)
+{
+	const struct vm_config config = { .pages = pages };
+
+	process_start(&vm, &config);
+	if (mrm_vm_get(vm.pid, "adopted_bytes") != pages * (long)PAGE_SIZE)
+		tap_bail("RAM is not adopted");
+}
+
+static void end(const char *when)
+{
+	tap_ok(process_verify(&vm), "every byte is right %s", when);
+	mrm_check(when);
+	process_stop(&vm);
+	mrm_nothing_left(when);
+}
+
+static void fill(long first, long count, uint32_t id)
+{
+	long i;
+
+	for (i = first; i < first + count; i++)
+		vm.states[i] = id + i;
+	if (process_guest(&vm, GUEST_FILL, first, count))
+		tap_bail("cannot fill");
+}
+
+static void are(long large, long private, const char *what)
+{
+	tap_equal(mrm_vm_get(vm.pid, "large_pages"), large, "%s: large pages", what);
+	tap_equal(mrm_vm_get(vm.pid, "private_pages"), private, "%s: private pages", what);
+}
+
+/* A number of the process's memory map, of the mapping of RAM, in KiB. */
+static long smaps(const char *key)
+{
+	unsigned long from, to, ram = (unsigned long)vm.ram;
+	char path[64], line[256];
+	bool here = false;
+	long value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", vm.pid);
+	f = fopen(path, "r");
+	while (f && value < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = from <= ram && ram < to;
+		else if (here && !strncmp(line, key, strlen(key)))
+			sscanf(line + strlen(key), ": %ld", &value);
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* Mappings of 2 MiB that KVM has made, of all VMs. */
+static long kvm_large(void)
+{
+	char text[MRM_TEXT];
+	long value;
+
+	if (file_read("/sys/kernel/debug/kvm/pages_2m", text, sizeof(text)) < 0 ||
+	    sscanf(text, "%ld", &value) != 1)
+		return -1;
+	return value;
+}
+
+static void test_first_touch(void)
+{
+	long i, kvm = kvm_large();
+
+	start(PAGES);
+	for (i = 0; i < LARGE / 2; i++)
+		fill(i * PARTS + 70 * i, 1, 1 << 20);
+	are(LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
+	tap_equal(smaps("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
+	if (kvm >= 0)
+		tap_equal(kvm_large() - kvm, LARGE / 2, "for the guest, too");
+	else
+		tap_skip("no pages_2m", "for the guest, too");
+	for (i = LARGE / 2; i < LARGE; i++)
+		if (process_guest(&vm, GUEST_READ, i * PARTS + 5, 1))
+			tap_bail("cannot read");
+	are(LARGE, PAGES, "the guest reads in the others");
+	end("after first touches");
+}
+
+static void test_user_reads(void)
+{
+	start(PAGES);
+	/* Before that it has no zero frames to map. */
+	if (!mrm_full_pass())
+		tap_bail("no pass");
+	tap_equal(process_user(&vm, GUEST_READ, 0, PAGES), 0, "user space reads all");
+	are(0, 0, "which needs no memory");
+	fill(0, PARTS, 1 << 20);
+	/* Page tables are in the way now, and zero frames where nothing was. */
+	are(0, PARTS, "what is written after that is small");
+	end("after user space has read");
+}
+
+static void test_switches(void)
+{
+	start(PAGES);
+	tap_equal(mrm_vm_set(vm.pid, "alloc_guest_large_page", "2"), -EINVAL, "2 is no switch");
+	tap_equal(mrm_vm_set(vm.pid, "alloc_guest_large_page", "0"), 0, "off for the VM");
+	fill(0, 1, 1 << 20);
+	are(0, 1, "off for the VM");
+	mrm_vm_set(vm.pid, "alloc_guest_large_page", "1");
+	fill(PARTS, 1, 1 << 20);
+	are(1, 1 + PARTS, "on for the VM");
+	mrm_set("alloc_guest_large_page", "0");
+	fill(2 * PARTS, 1, 1 << 20);
+	are(1, 2 + PARTS, "off for the host");
+	mrm_set("alloc_guest_large_page", "1");
+	fill(3 * PARTS, 1, 1 << 20);
+	are(2, 2 + 2 * PARTS, "on for the host");
+	fill(1, 1, 1 << 20);
+	are(2, 3 + 2 * PARTS, "where there is a small one already");
+	end("after switching");
+}
+
+static void test_discard(void)
+{
+	long discarded;
+
+	start(PAGES);
+	/* From then on what is read there of what was discarded needs no memory. */
+	if (!mrm_full_pass())
+		tap_bail("no pass");
+	fill(0, PAGES, 1 << 20);
+	are(LARGE, PAGES, "all is filled");
+	discarded = mrm_vm_get(vm.pid, "discarded_pages");
+	tap_equal(process_discard(&vm, 0, PARTS), 0, "2 MiB are discarded");
+	are(LARGE - 1, PAGES - PARTS, "2 MiB are discarded");
+	tap_equal(process_discard(&vm, PARTS, 2 * PARTS), 0, "4 MiB are discarded");
+	are(LARGE - 3, PAGES - 3 * PARTS, "4 MiB are discarded");
+	tap_equal(mrm_vm_get(vm.pid, "large_held_bytes"), 0, "nothing is held");
+	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 0, "none was broken");
+
+	tap_equal(process_discard(&vm, 4 * PARTS + 7, 1), 0, "one page is discarded");
+	are(LARGE - 4, PAGES - 3 * PARTS - 1, "one page is discarded");
+	/* Its neighbours may be moving out. */
+	tap_between(mrm_vm_get(vm.pid, "large_held_bytes"), 0, PARTS * PAGE_SIZE, "it may be held");
+	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 1, "one was broken");
+	/* A guest that reads what was discarded gets large pages. */
+	tap_equal(process_user(&vm, GUEST_VERIFY, 0, PAGES), 0, "it is zero, all else is intact");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "its memory comes back");
+	are(LARGE - 4, PAGES - 3 * PARTS - 1, "and its neighbours have frames of their own");
+
+	tap_equal(process_discard(&vm, 5 * PARTS + 100, PARTS), 0, "from the middle of one to another's");
+	are(LARGE - 6, PAGES - 4 * PARTS - 1, "from the middle of one to another's");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "their memory comes back");
+	tap_equal(mrm_vm_get(vm.pid, "discarded_pages") - discarded, 4 * PARTS + 1,
+		  "all were counted");
+	end("after discards");
+}
+
+/* All guest pages of a large one, in the balloon's way. */
+static void test_balloon(void)
+{
+	long i;
+
+	start(PAGES);
+	fill(0, PAGES, 1 << 20);
+	for (i = 0; i < 4 * PARTS; i++)
+		if (process_discard(&vm, i, 1))
+			tap_bail("cannot discard");
+	are(LARGE - 4, PAGES - 4 * PARTS, "four of them, page by page");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "nothing is held for long");
+	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 4, "they were broken");
+	end("after a balloon");
+}
+
+/* A page that somebody has a reference to: what else is in its frame can be discarded. */
+static int ends[2];
+
+static long lend(struct vm *v, void *arg)
+{
+	struct iovec iov = { v->view.ram + *(long *)arg * PAGE_SIZE, PAGE_SIZE };
+
+	if (pipe(ends))
+		return -errno;
+	return vmsplice(ends[1], &iov, 1, 0) == (ssize_t)PAGE_SIZE ? 0 : -EIO;
+}
+
+static long take_back(struct vm *v, void *arg)
+{
+	static char buf[PAGE_SIZE];
+	long same;
+
+	(void)v;
+	(void)arg;
+	same = read(ends[0], buf, sizeof(buf)) == sizeof(buf) &&
+	       !memcmp(buf, v->view.ram + *(long *)arg * PAGE_SIZE, sizeof(buf));
+	close(ends[0]);
+	close(ends[1]);
+	return same;
+}
+
+static void test_pinned(void)
+{
+	long page = 10;
+
+	start(PAGES);
+	fill(0, PAGES, 1 << 20);
+	tap_equal(process_call(&vm, lend, &page, sizeof(page)), 0, "a page is lent to a pipe");
+	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	tap_equal(mrm_vm_get(vm.pid, "large_pages"), 1, "all others can be broken");
+	tap_ok(process_verify(&vm), "every byte is right");
+	tap_equal(process_discard(&vm, 11, 2), 0, "its neighbours are discarded");
+	tap_equal(mrm_vm_get(vm.pid, "large_pages"), 0, "so it is broken");
+	tap_equal(mrm_vm_get(vm.pid, "large_held_bytes"), 2 * PAGE_SIZE, "and stays so");
+	tap_ok(process_verify(&vm), "they are zero, all else is intact");
+	fill(8, 4, 2 << 20);
+	tap_ok(process_verify(&vm), "what is written beside it, and to it, is there");
+	tap_equal(process_call(&vm, take_back, &page, sizeof(page)), 1,
+		  "and is what the pipe sees: it still is the same page");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "then all comes back");
+	end("after a page was lent");
+}
+
+static bool state_is(void *word)
+{
+	char text[MRM_TEXT] = "";
+
+	file_read(MRM_SYSFS "/state", text, sizeof(text));
+	return !strncmp(text, word, strlen(word));
+}
+
+/* Of each large one a quarter is zero, a quarter is equal to another's, and half is unique. */
+static void deal(void)
+{
+	long i;
+
+	for (i = 0; i < SHORT; i++) {
+		vm.states[i] = 1 + i;
+		if (i % 4 == 1)
+			vm.states[i] = 1 + i % (SHORT / 2);
+		else if (!(i % 4))
+			vm.states[i] = 0;
+	}
+	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
+		tap_bail("cannot fill");
+}
+
+/* Memory for so many pages, and per cent more. */
+static void limit(long pages, long percent)
+{
+	tap_equal(mrm_set_number("limit_bytes", pages * (100 + percent) / 100 * PAGE_SIZE), 0,
+		  "memory for %ld pages", pages);
+}
+
+static void test_short(void)
+{
+	long saved = SHORT / 4 + SHORT / 8;
+
+	start(SHORT);
+	deal();
+	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
+	are(SHORT / PARTS, SHORT, "while there is memory");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 0, "nothing is shared");
+	/* 6 per cent should be free. */
+	limit(SHORT, 4);
+	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, SHORT / PARTS - 1, MRM_LONG), "large ones are broken");
+	tap_ok(wait_until(state_is, "high", MRM_LONG), "and there is enough");
+	tap_ok(mrm_vm_get(vm.pid, "large_pages") > 0, "no more than it takes");
+	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
+	limit(SHORT - saved, 4);
+	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, 0, MRM_LONG), "shorter: all are broken");
+	mrm_set("limit_bytes", "0");
+	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
+	tap_between(mrm_get("private_pages") + mrm_get("shared_frames") + mrm_get("zipped_pages"),
+		    SHORT - saved, SHORT - saved + 1, "then as much is saved as without");
+	end("after it was shared");
+}
+
+static void test_untouched(void)
+{
+	long i;
+
+	start(PAGES);
+	for (i = 0; i < LARGE; i++)
+		fill(i * PARTS, i < 8 ? 40 : 100, 1 << 20);
+	are(LARGE, PAGES, "a little of each is written");
+	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
+	are(8, 8 * PARTS + 8 * 40, "those that hold next to nothing are broken");
+	end("after that");
+}
+
+static void test_taken(void)
+{
+	long i;
+
+	start(PAGES);
+	mrm_set("zip_max", "50");
+	mrm_vm_set(vm.pid, "share", "0");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = (1 + i) | THIN;
+	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
+		tap_bail("cannot fill");
+	are(LARGE, PAGES, "all is filled");
+	mrm_vm_reclaim(vm.pid, 4 * MiB);
+	tap_ok(mrm_vm_get(vm.pid, "zipped_pages") > 0, "some is taken: zipped");
+	tap_ok(mrm_vm_get(vm.pid, "large_pages") < LARGE, "of large ones that are broken for it");
+	mrm_set("zip_max", "10");
+	end("after it was taken");
+}
+
+/* What splits the mapping, but not the frame. */
+static long protect(struct vm *v, void *arg)
+{
+	uint8_t *start = v->view.ram + *(long *)arg * PAGE_SIZE;
+
+	if (mprotect(start, PAGE_SIZE, PROT_READ) ||
+	    mprotect(start, PAGE_SIZE, PROT_READ | PROT_WRITE) ||
+	    madvise(start, PAGE_SIZE, MADV_COLD))
+		return -errno;
+	return 0;
+}
+
+static void test_split(void)
+{
+	long page = 3 * PARTS + 9;
+
+	start(PAGES);
+	fill(0, PAGES, 1 << 20);
+	tap_equal(process_call(&vm, protect, &page, sizeof(page)), 0,
+		  "one page is protected, and not any more, and said to be cold");
+	are(LARGE, PAGES, "then");
+	fill(3 * PARTS, PARTS, 2 << 20);
+	end("after it was written again");
+}
+
+/* Mapped as large ones, by QEMU's page tables: those that were in the way are gone. */
+static bool all_mapped(void *unused)
+{
+	(void)unused;
+	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
+	return smaps("FilePmdMapped") == LARGE * 2048;
+}
+
+static void test_rebuilt(void)
+{
+	long i, kvm;
+
+	start(PAGES);
+	fill(0, PAGES, 1 << 20);
+	for (i = 0; i < LARGE; i++)
+		if (process_discard(&vm, i * PARTS + i, 1))
+			tap_bail("cannot discard");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
+	are(0, PAGES - LARGE, "all are broken");
+	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
+	mrm_set("large_rebuild_rate", "4");
+	fill(0, PAGES, 2 << 20);
+	tap_ok(mrm_vm_wait(vm.pid, "large_pages", LARGE, LARGE, MRM_LONG), "they are rebuilt");
+	are(LARGE, PAGES, "they are rebuilt");
+	tap_note("%ld times there was none to be had", mrm_vm_get(vm.pid, "large_pages_failed"));
+	tap_equal(mrm_vm_get(vm.pid, "large_pages_rebuilt"), LARGE, "and counted");
+	mrm_set("large_rebuild_rate", "0");
+	kvm = kvm_large();
+	tap_ok(wait_until(all_mapped, NULL, MRM_LONG), "and mapped as such when they are touched");
+	if (kvm >= 0)
+		tap_equal(kvm_large() - kvm, LARGE, "for the guest, too");
+	are(LARGE, PAGES, "after that");
+	tap_equal(mrm_vm_get(vm.pid, "adopted_bytes"), PAGES * PAGE_SIZE, "all is adopted");
+	tap_equal(process_discard(&vm, 5, 1), 0, "one page is discarded");
+	are(LARGE - 1, PAGES - 1, "one page is discarded");
+	end("after it was rebuilt");
+}
+
+int main(void)
+{
+	mrm_begin();
+	mrm_set("alloc_guest_large_page", "1");
+	mrm_set("large_break_pct", "88");
+	test_first_touch();
+	test_user_reads();
+	test_switches();
+	test_discard();
+	test_balloon();
+	test_pinned();
+	test_untouched();
+	test_split();
+	test_taken();
+	test_short();
+	test_rebuilt();
+	return tap_done();
+}

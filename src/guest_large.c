@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Guest pages whose frames are parts of a large frame: how they come into it, and out of it. */
+#include <linux/err.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+
+#include "frame.h"
+#include "frame_table.h"
+#include "guest_entry.h"
+#include "guest_large.h"
+#include "guest_page.h"
+#include "trace.h"
+#include "vm.h"
+
+#define PARTS		MRM_LARGE_PAGES
+#define WORD_PARTS	64U	/* parts that a byte of a word is about */
+
+/* Moving out takes memory and gives back more: not from the kernel's reserves, and at once. */
+#define MOVE_FLAGS	(GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
+static bool allowed;	/* there is memory enough */
+
+/**
+ * mrm_guest_large_allow() - say whether there are to be large frames from now on
+ * @allow: they are
+ *
+ * Context: Any.
+ */
+void mrm_guest_large_allow(bool allow)
+{
+	WRITE_ONCE(allowed, allow);
+}
+
+static unsigned long first_of(unsigned long index)
+{
+	return round_down(index, PARTS);
+}
+
+/* The guest page has a part of @frame, of which that is the first one. */
+static bool has_part(struct mrm_vm *vm, unsigned long index, struct page *frame)
+{
+	return xa_load(&vm->pages, index) == frame + index % PARTS;
+}
+
+/*
+ * Each guest page gets its part, if none of them is anything yet.  Those that do while another
+ * has a frame already are not seen to have it: the frame is locked.
+ *
+ * Return: 0, -EEXIST, -ENOMEM.
+ */
+static int install(struct mrm_vm *vm, unsigned long first, struct page *frame)
+{
+	struct mem_cgroup *old = set_active_memcg(vm->memcg);
+	XA_STATE(xas, &vm->pages, first);
+	unsigned long i = 0;
+	int err;
+
+	page_ref_add(frame, PARTS);
+	do {
+		xas_lock(&xas);
+		while (i < PARTS) {
+			xas_set(&xas, first + i);
+			if (xas_load(&xas))
+				xas_set_err(&xas, -EEXIST);
+			xas_store(&xas, frame + i);
+			if (xas_error(&xas))
+				break;
+			xas_set_mark(&xas, MRM_MARK_PRIVATE);
+			i++;
+		}
+		xas_unlock(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL));
+	set_active_memcg(old);
+	err = xas_error(&xas);
+	if (!err) {
+		*mrm_large_word(frame, MRM_LARGE_LEFT) = PARTS;
+		mrm_count(vm, MRM_PRIVATE, PARTS);
+		mrm_count(vm, MRM_LARGE, 1);
+		return 0;
+	}
+	xa_lock(&vm->pages);
+	while (i--)
+		__xa_erase(&vm->pages, first + i);
+	xa_unlock(&vm->pages);
+	page_ref_sub(frame, PARTS);
+	return err;
+}
+
+/* Can the fault be answered by a mapping of 2 MiB? */
+static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
+{
+	unsigned long start = vmf->address & PMD_MASK, index = first_of(vmf->pgoff);
+
+	/* Without memory failures there is no mark that keeps a broken frame from being mapped. */
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
+	    !READ_ONCE(allowed) || !READ_ONCE(vm->large))
+		return false;
+	if (start < vmf->vma->vm_start || start + PMD_SIZE > vmf->vma->vm_end ||
+	    vmf->vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE))
+		return false;
+	/* Where a page table is it stays, and no more than parts are mapped. */
+	return pmd_none(READ_ONCE(*vmf->pmd)) &&
+	       !xa_find(&vm->pages, &index, index + PARTS - 1, XA_PRESENT);
+}
+
+/**
+ * mrm_guest_large_populate() - first touch: nothing -> private, for 2 MiB of guest pages
+ * @vm: the VM
+ * @vmf: the fault
+ *
+ * Context: In a fault; does not wait for memory.
+ * Return: the part of the guest page that is touched, zeroed, locked and with a reference; NULL
+ * if there can be no large frame.
+ */
+struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
+{
+	unsigned long first = first_of(vmf->pgoff);
+	struct page *frame;
+
+	if (!fits(vm, vmf))
+		return NULL;
+	frame = mrm_frame_alloc_large(vm, first, false);
+	if (!frame) {
+		mrm_count(vm, MRM_LARGE_FAILED, 1);
+		return NULL;
+	}
+	if (!install(vm, first, frame)) {
+		trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_POPULATED, PARTS);
+		return frame + vmf->pgoff % PARTS;
+	}
+	mrm_frame_unlock(frame);
+	put_page(frame);
+	return NULL;
+}
+
+/* From now on the core maps single parts. */
+static void set_broken(struct mrm_vm *vm, struct page *frame)
+{
+	if (*mrm_large_word(frame, MRM_LARGE_IS_BROKEN))
+		return;
+	/* What it is for: a whole that may not be mapped, for what is in one of its parts. */
+	folio_set_has_hwpoisoned(page_folio(frame));
+	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 1;
+	mrm_count(vm, MRM_LARGE, -1);
+	mrm_count(vm, MRM_LARGE_BROKEN, 1);
+	trace_mrm_large(vm->pid, mrm_frame_guest_page(mrm_frame_first(frame)), MRM_LARGE_WAS_BROKEN,
+			*mrm_large_word(frame, MRM_LARGE_LEFT));
+}
+
+/**
+ * mrm_guest_large_leave() - a guest page has its part no more
+ * @vm: the VM
+ * @frame: the part: the entry is another by now; its reference is given up here
+ *
+ * Context: The frame is locked.
+ */
+void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame)
+{
+	set_broken(vm, frame);
+	if (--*mrm_large_word(frame, MRM_LARGE_LEFT))
+		mrm_count(vm, MRM_LARGE_HELD, 1);
+	else
+		mrm_count(vm, MRM_LARGE_HELD, 1 - (long)PARTS);
+	put_page(frame);
+}
+
+/**
+ * mrm_guest_large_drop() - private -> nothing, for all guest pages of a large frame
+ * @vm: the VM
+ * @first: the first of them
+ *
+ * Context: As mrm_guest_pages_drop().
+ * Return: how many guest pages held something; 0 if they have no large frame that is whole.
+ */
+unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first)
+{
+	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, first));
+	unsigned long i;
+
+	/* Most are none.  What it is is seen again when it is locked. */
+	if (!frame || !mrm_frame_is_large(frame))
+		return 0;
+	frame = mrm_guest_page_lock(vm, first, false);
+	if (!frame)
+		return 0;
+	if (!mrm_frame_is_large(frame) || *mrm_large_word(frame, MRM_LARGE_IS_BROKEN)) {
+		mrm_frame_unlock(frame);
+		put_page(frame);
+		return 0;
+	}
+	xa_lock(&vm->pages);
+	for (i = 0; i < PARTS; i++)
+		__xa_erase(&vm->pages, first + i);
+	xa_unlock(&vm->pages);
+	*mrm_large_word(frame, MRM_LARGE_LEFT) = 0;
+	mrm_count(vm, MRM_PRIVATE, -(long)PARTS);
+	mrm_count(vm, MRM_LARGE, -1);
+	/* Who looks for its guest page finds that it has none. */
+	page_ref_sub(frame, PARTS);
+	mrm_frame_unlock(frame);
+	put_page(frame);
+	return PARTS;
+}
+
+/*
+ * The large frame that a guest page has a part of, locked and with a reference: its first part.
+ * NULL if it has none, ERR_PTR(-EBUSY) if somebody else has it locked.
+ */
+static struct page *lock_frame(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *part = mrm_guest_page_get(vm, index), *frame;
+
+	if (!part)
+		return NULL;
+	frame = mrm_frame_first(part);
+	if (!mrm_frame_is_large(part) || !mrm_frame_trylock(part)) {
+		bool large = mrm_frame_is_large(part);
+
+		put_page(part);
+		return large ? ERR_PTR(-EBUSY) : NULL;
+	}
+	if (has_part(vm, index, frame))
+		return frame;
+	mrm_frame_unlock(part);
+	put_page(part);
+	return ERR_PTR(-EBUSY);
+}
+
+/* A shared frame with the same contents, named once more; NULL if there is none. */
+static struct page *find_equal(struct mrm_vm *vm, struct page *part)
+{
+	struct page *shared = mrm_shared_get(mrm_frame_compute_hash(part, vm->salt), vm->salt,
+					     false);
+
+	if (!shared || mrm_frames_equal(part, shared))
+		return shared;
+	mrm_shared_put(shared);
+	return NULL;
+}
+
+/* One part: to nothing, or to another frame.  Nobody maps it or has it pinned. */
+static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, bool share)
+{
+	struct page *new;
+
+	if (PageHWPoison(part))
+		return -EHWPOISON;
+	if (mrm_frame_contents_zero(part)) {
+		mrm_entry_replace(vm, index, part, NULL);
+		goto left;
+	}
+	new = share ? find_equal(vm, part) : NULL;
+	if (new) {
+		mrm_entry_replace(vm, index, part, mrm_frame_entry(new));
+		goto left;
+	}
+	new = mrm_frame_alloc(vm, MOVE_FLAGS);
+	if (!new)
+		return -ENOMEM;
+	copy_highpage(new, part);
+	mrm_frame_own(new, vm, index);
+	mrm_entry_replace(vm, index, part, new);
+	mrm_frame_unlock(new);
+left:
+	mrm_guest_large_leave(vm, part);
+	return 0;
+}
+
+/**
+ * mrm_guest_large_break() - what a large frame holds gets frames of 4 KiB, or nothing if zero
+ * @vm: the VM
+ * @index: a guest page that may have a part of one
+ * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
+ *
+ * Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share().
+ *
+ * Context: May sleep, but not for memory.
+ * Return: 0, also if it has none; -EBUSY if it is locked or pinned; -ENOMEM if there was memory
+ * for a part of it only; -EHWPOISON.
+ */
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
+{
+	struct page *frame = lock_frame(vm, index);
+	unsigned long i, first = first_of(index);
+	unsigned int flags;
+	int err = 0, one;
+
+	if (IS_ERR_OR_NULL(frame))
+		return PTR_ERR(frame);
+	mrm_entry_unmap(vm, first, PARTS);
+	/* The entries' references and ours. */
+	if (page_count(frame) != *mrm_large_word(frame, MRM_LARGE_LEFT) + 1) {
+		err = -EBUSY;
+		goto unlock;
+	}
+	set_broken(vm, frame);
+	/* A cgroup's limit is exceeded for this moment only. */
+	flags = memalloc_noreclaim_save();
+	for (i = 0; i < PARTS && err != -ENOMEM; i++) {
+		if (!has_part(vm, first + i, frame))
+			continue;
+		one = move_out(vm, first + i, frame + i, share);
+		err = one ?: err;
+	}
+	memalloc_noreclaim_restore(flags);
+unlock:
+	mrm_frame_unlock(frame);
+	put_page(frame);
+	return err;
+}
+
+/**
+ * mrm_guest_large_find() - a guest page that has a part of a large frame
+ * @vm: the VM
+ * @first: the first of the guest pages of which one is looked for
+ * @index: the answer
+ *
+ * Return: false if there is none.
+ */
+bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long *index)
+{
+	XA_STATE(xas, &vm->pages, first);
+	struct page *frame;
+	bool found = false;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + PARTS - 1) {
+		if (xas_retry(&xas, entry))
+			continue;
+		frame = mrm_entry_frame(entry);
+		/* It may be somebody else's by now: who uses the answer looks again. */
+		found = frame && mrm_frame_is_large(frame);
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	*index = xas.xa_index;
+	return found;
+}
+
+/**
+ * mrm_guest_large_unmap() - see whether a large frame is touched
+ * @vm: the VM
+ * @index: a guest page in it
+ *
+ * Context: May sleep.
+ */
+void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index)
+{
+	mrm_entry_unmap(vm, first_of(index), PARTS);
+}
+
+/* Of all eight bytes. */
+static unsigned int sum_of_bytes(unsigned long word)
+{
+	unsigned int sum = 0;
+
+	for (; word; word >>= 8)
+		sum += word & 0xff;
+	return sum;
+}
+
+/**
+ * mrm_guest_large_look() - what is known of the large frame that a guest page is in
+ * @vm: the VM
+ * @index: the guest page
+ * @look: the answer
+ *
+ * Return: false if it is in none.
+ */
+bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look)
+{
+	struct page *part = mrm_guest_page_get(vm, index);
+	bool large;
+
+	if (!part)
+		return false;
+	large = mrm_frame_is_large(part);
+	if (large)
+		*look = (struct mrm_large_look){
+			.broken = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_BROKEN)),
+			.left = READ_ONCE(*mrm_large_word(part, MRM_LARGE_LEFT)),
+			.zeroes = sum_of_bytes(READ_ONCE(*mrm_large_word(part,
+									 MRM_LARGE_ZEROES))),
+			.saves = sum_of_bytes(READ_ONCE(*mrm_large_word(part, MRM_LARGE_SAVES))),
+		};
+	put_page(part);
+	return large;
+}
+
+static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n, bool begins)
+{
+	unsigned long value = READ_ONCE(*word), byte = begins ? 0 : value >> shift & 0xff;
+
+	/* Another pass may have ended in the middle of it. */
+	byte = min_t(unsigned long, byte + n, WORD_PARTS);
+	WRITE_ONCE(*word, (value & ~(0xffUL << shift)) | byte << shift);
+}
+
+/**
+ * mrm_guest_large_scanned() - note what some parts of a large frame held
+ * @frame: one of 64 parts, with a reference
+ * @zeroes: parts of those that held zeroes
+ * @saves: parts that breaking it would save
+ * @begins: @frame is the first of the 64: forget what they held before
+ *
+ * Context: The share lock is held: nobody else notes anything.
+ */
+void mrm_guest_large_scanned(struct page *frame, unsigned int zeroes, unsigned int saves,
+			     bool begins)
+{
+	unsigned int shift = mrm_frame_part(frame) / WORD_PARTS * 8;
+
+	add_to_byte(mrm_large_word(frame, MRM_LARGE_ZEROES), shift, zeroes, begins);
+	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), shift, saves, begins);
+}

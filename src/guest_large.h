@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: Guest pages in large frames
+ *
+ * A large frame backs MRM_LARGE_PAGES guest pages that begin at a multiple of 2 MiB: each of
+ * them has one of its parts, by an entry and a reference of its own, as if that were a private
+ * frame.  The part's lock is that of the whole.  While all of its parts are guest pages' the
+ * core maps it as one, and so does KVM.
+ *
+ * As soon as one is not, it is broken: it is marked so that the core maps no more than single
+ * parts of it (which it does not do, either, where a page table is in the way).  So a guest page
+ * that lost its part is never reached through the frame.  What is left in a broken frame moves
+ * out, part by part: what is zero becomes nothing, all else gets a frame of its own.  The memory
+ * comes back with the last part; until then those that are nobody's are held for nothing.
+ *
+ * A frame that is pinned in one of its parts cannot be moved out of, but broken it can be.
+ */
+#ifndef MRM_GUEST_LARGE_H
+#define MRM_GUEST_LARGE_H
+
+#include <linux/types.h>
+
+struct mrm_vm;
+struct page;
+struct vm_fault;
+
+/* What became of a large frame, in the trace. */
+enum mrm_large_event { MRM_LARGE_WAS_POPULATED, MRM_LARGE_WAS_BROKEN, MRM_LARGE_WAS_REBUILT };
+
+/**
+ * struct mrm_large_look - what a large frame is like
+ * @broken: it is
+ * @left: parts that are guest pages'
+ * @zeroes: parts that held zeroes when they were last scanned
+ * @saves: parts that breaking it would save
+ */
+struct mrm_large_look {
+	bool broken;
+	unsigned int left, zeroes, saves;
+};
+
+void mrm_guest_large_allow(bool allow);
+struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf);
+void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame);
+unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first);
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share);
+bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long *index);
+void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);
+int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first);
+bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look);
+void mrm_guest_large_scanned(struct page *frame, unsigned int zeroes, unsigned int saves,
+			     bool begins);
+
+#endif

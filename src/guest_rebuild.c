@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest pages of 4 KiB become parts of a large frame again.
+ *
+ * All their frames are locked, by trylock, then unmapped together and seen to be unpinned; so
+ * is the new one, until it holds what they held.  Who wants one of them meanwhile waits.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+
+#include "frame.h"
+#include "frame_table.h"
+#include "guest_entry.h"
+#include "guest_large.h"
+#include "guest_page.h"
+#include "trace.h"
+#include "vm.h"
+
+#define PARTS		MRM_LARGE_PAGES
+#define LEAST_OWN	(PARTS * 3 / 4)	/* guest pages that have a frame already */
+#define LEAST_TOUCHED	(PARTS / 4)	/* of these, those that were touched since */
+
+/* Of the one thread that rebuilds. */
+static struct page *frames[MRM_LARGE_PAGES];
+
+/* Those that are locked: the first @n of them. */
+static void unlock(unsigned long n)
+{
+	while (n--) {
+		if (!frames[n])
+			continue;
+		mrm_frame_unlock(frames[n]);
+		put_page(frames[n]);
+	}
+}
+
+/* Is it worth it, and is there nothing but frames of their own, and nothing? */
+static bool worth_it(struct mrm_vm *vm, unsigned long first)
+{
+	XA_STATE(xas, &vm->pages, first);
+	unsigned long own = 0, touched = 0;
+	bool other = false;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + PARTS - 1) {
+		struct page *frame;
+
+		if (xas_retry(&xas, entry))
+			continue;
+		frame = mrm_entry_frame(entry);
+		/* What is only looked at here is looked at again when it is locked. */
+		other = entry != frame || !frame || mrm_frame_is_large(frame);
+		if (other)
+			break;
+		own++;
+		touched += folio_mapped(page_folio(frame));
+	}
+	rcu_read_unlock();
+	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED;
+}
+
+/* Lock them all.  Return: false if that cannot be at once, and then none is. */
+static bool lock_all(struct mrm_vm *vm, unsigned long first)
+{
+	unsigned long i;
+
+	for (i = 0; i < PARTS; i++) {
+		frames[i] = mrm_guest_page_get(vm, first + i);
+		if (!frames[i])
+			continue;
+		if (mrm_frame_is_large(frames[i]) ||
+		    mrm_entry_lock_private(vm, first + i, frames[i])) {
+			put_page(frames[i]);
+			unlock(i);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Nobody but the guest pages has them, and nobody has them by way of the page tables. */
+static bool unused(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < PARTS; i++)
+		if (frames[i] && (page_count(frames[i]) != 2 || PageHWPoison(frames[i]) ||
+				  mrm_frame_is_writing(frames[i]) ||
+				  mrm_frame_is_reading(frames[i])))
+			return false;
+	return true;
+}
+
+/*
+ * The guest pages get their parts.  One that held nothing and got something since is in the way.
+ *
+ * Return: 0, -EAGAIN, -ENOMEM; then they have what they had.
+ */
+static int replace_all(struct mrm_vm *vm, unsigned long first, struct page *large)
+{
+	struct mem_cgroup *old = set_active_memcg(vm->memcg);
+	XA_STATE(xas, &vm->pages, first);
+	unsigned long i = 0;
+	long barred = 0;
+	int err;
+
+	do {
+		xas_lock(&xas);
+		while (i < PARTS) {
+			xas_set(&xas, first + i);
+			if (xas_load(&xas) != frames[i])
+				xas_set_err(&xas, -EAGAIN);
+			xas_store(&xas, large + i);
+			if (xas_error(&xas))
+				break;
+			xas_set_mark(&xas, MRM_MARK_PRIVATE);
+			barred += xas_get_mark(&xas, MRM_MARK_INELIGIBLE);
+			xas_clear_mark(&xas, MRM_MARK_INELIGIBLE);
+			i++;
+		}
+		xas_unlock(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL | MRM_SPARE));
+	set_active_memcg(old);
+	/* A part is never barred from sharing: when it is private again that is seen anew. */
+	mrm_count(vm, MRM_INELIGIBLE, -barred);
+	err = xas_error(&xas);
+	if (!err)
+		return 0;
+	xas_lock(&xas);
+	while (i--) {
+		xas_set(&xas, first + i);
+		/* The slots exist. */
+		xas_store(&xas, frames[i]);
+	}
+	xas_unlock(&xas);
+	return err;
+}
+
+/* What they had is nobody's any more. */
+static void free_all(struct mrm_vm *vm, unsigned long first)
+{
+	unsigned long i;
+
+	for (i = 0; i < PARTS; i++) {
+		if (!frames[i]) {
+			mrm_count(vm, MRM_PRIVATE, 1);
+			continue;
+		}
+		mrm_hint_remove(frames[i]);
+		mrm_frame_unlock(frames[i]);
+		mrm_frame_free(frames[i]);
+		put_page(frames[i]);
+	}
+}
+
+/**
+ * mrm_guest_large_rebuild() - private frames of 4 KiB -> a large one
+ * @vm: the VM
+ * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES, and all of one mapping
+ *
+ * If three quarters of them have a frame, and the rest hold nothing, and a quarter were touched
+ * since they got it: what is unmapped is not in use.  The page table is left in place: see
+ * mrm_guest_file_remap().
+ *
+ * Context: One thread; may sleep, for compaction too.
+ * Return: 0; -EINVAL if it is not worth it; -EBUSY if some are locked, pinned or changing;
+ * -ENOMEM.
+ */
+int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
+{
+	struct page *large;
+	unsigned long i;
+	int err = -EBUSY;
+
+	if (!READ_ONCE(vm->large) || !worth_it(vm, first))
+		return -EINVAL;
+	large = mrm_frame_alloc_large(vm, first, true);
+	if (!large) {
+		mrm_count(vm, MRM_LARGE_FAILED, 1);
+		return -ENOMEM;
+	}
+	if (!lock_all(vm, first))
+		goto discard;
+	mrm_entry_unmap(vm, first, PARTS);
+	if (unused()) {
+		for (i = 0; i < PARTS; i++)
+			if (frames[i])
+				copy_highpage(large + i, frames[i]);
+		page_ref_add(large, PARTS);
+		*mrm_large_word(large, MRM_LARGE_LEFT) = PARTS;
+		err = replace_all(vm, first, large);
+		if (err)
+			page_ref_sub(large, PARTS);
+	}
+	if (err) {
+		unlock(PARTS);
+		goto discard;
+	}
+	free_all(vm, first);
+	mrm_count(vm, MRM_LARGE, 1);
+	mrm_count(vm, MRM_LARGE_REBUILT, 1);
+	trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_REBUILT, PARTS);
+	mrm_frame_unlock(large);
+	put_page(large);
+	return 0;
+discard:
+	mrm_frame_unlock(large);
+	put_page(large);
+	return err;
+}

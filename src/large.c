@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
+#include <linux/freezer.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/wait.h>
+
+#include "compat.h"
+#include "frame.h"
+#include "guest_large.h"
+#include "guest_page.h"
+#include "large.h"
+#include "share.h"
+#include "share_pages.h"
+#include "vm.h"
+#include "vm_events.h"
+
+#define COLD_AFTER	(HZ / 2)	/* jiffies without a touch */
+#define LOOK_EVERY	HZ		/* at what was broken in part, or can be rebuilt */
+#define REBUILD_AFTER	(5 * HZ)	/* jiffies with enough memory */
+#define REMAP_AFTER	(3 * HZ)	/* jiffies after the last that was rebuilt */
+
+struct mrm_large_tunables mrm_large_tunables = {
+	.enabled = 1,
+	.break_pct = 88,
+	.rebuild_rate = 16,
+};
+
+static struct task_struct *thread;
+static DECLARE_WAIT_QUEUE_HEAD(wake);
+static enum mrm_state state;
+static bool kicked;
+
+/* What breaking is to save, parts: those that save most come first. */
+static const unsigned int least_saved[] = { 384, 256, 128, 32, 1 };
+
+/* There is to be memory for what is allocated next, too. */
+static void allow(void)
+{
+	mrm_guest_large_allow(READ_ONCE(mrm_large_tunables.enabled) &&
+			      READ_ONCE(state) == MRM_HIGH);
+}
+
+/**
+ * mrm_large_set_free() - say how much memory is free
+ * @free: pages
+ * @min_free: pages there should be
+ * @now: the state that this makes
+ *
+ * Context: Any.
+ */
+void mrm_large_set_free(u64 free, u64 min_free, enum mrm_state now)
+{
+	WRITE_ONCE(state, now);
+	allow();
+	if (now == MRM_HIGH)
+		return;
+	WRITE_ONCE(kicked, true);
+	wake_up(&wake);
+}
+
+/**
+ * mrm_large_changed() - a tunable has changed
+ */
+void mrm_large_changed(void)
+{
+	allow();
+}
+
+/* While there are VMs it is looked every now and then. */
+static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
+{
+	WRITE_ONCE(kicked, true);
+	wake_up(&wake);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block vm_nb = {
+	.notifier_call = vm_event,
+};
+
+static bool is_short(void)
+{
+	return READ_ONCE(state) != MRM_HIGH;
+}
+
+/* Break the one that a guest page is in, and share what can be shared of it. */
+static void break_and_share(struct mrm_vm *vm, unsigned long index)
+{
+	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
+
+	if (mrm_share_break_large(vm, index))
+		return;
+	for (i = 0; i < MRM_LARGE_PAGES; i += MRM_SHARE_BLOCK)
+		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
+}
+
+/**
+ * struct sweep - one look at all large frames
+ * @saved: those count of which breaking saves so many parts
+ * @unmap: those that are mapped are unmapped, to see whether they are touched
+ * @all: those that are mapped are broken, too
+ * @found: how many were unmapped, or are mapped and were left
+ */
+struct sweep {
+	unsigned int saved;
+	bool unmap, all;
+	unsigned long found;
+};
+
+static bool is_mapped(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = mrm_guest_page_get(vm, index);
+	bool mapped = frame && folio_mapped(page_folio(frame));
+
+	if (frame)
+		put_page(frame);
+	return mapped;
+}
+
+static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
+{
+	struct mrm_large_look look;
+
+	if (!mrm_guest_large_look(vm, index, &look))
+		return;
+	/* One that is broken but not empty costs more than what is in it. */
+	if (look.broken) {
+		break_and_share(vm, index);
+		return;
+	}
+	if (!s->saved || look.saves < s->saved)
+		return;
+	if (s->all || !is_mapped(vm, index)) {
+		break_and_share(vm, index);
+		return;
+	}
+	s->found++;
+	if (s->unmap)
+		mrm_guest_large_unmap(vm, index);
+}
+
+/* Each multiple of 2 MiB at which a VM has guest pages with frames of their own. */
+static void for_each_first(struct mrm_vm *vm, void (*fn)(struct mrm_vm *, unsigned long, void *),
+			   void *arg, bool (*go_on)(void))
+{
+	unsigned long index = 0;
+
+	while (go_on() && xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_PRIVATE)) {
+		index = round_down(index, MRM_LARGE_PAGES);
+		fn(vm, index, arg);
+		index += MRM_LARGE_PAGES;
+		if (!index)
+			break;
+		mrm_cond_resched();
+	}
+}
+
+static void sweep_fn(struct mrm_vm *vm, unsigned long first, void *sweep)
+{
+	unsigned long index = first;
+
+	/* Of one that is broken any part may be gone. */
+	if (!mrm_counter_read(&vm->counters, MRM_LARGE_HELD) ||
+	    mrm_guest_large_find(vm, first, &index))
+		sweep_one(vm, index, sweep);
+}
+
+static bool breaking(void)
+{
+	return is_short() && !kthread_should_stop() && !freezing(current);
+}
+
+static bool tidying(void)
+{
+	return !kthread_should_stop() && !freezing(current);
+}
+
+static void sweep_all(struct sweep *s, bool (*go_on)(void))
+{
+	unsigned long id = 0;
+	struct mrm_vm *vm;
+
+	s->found = 0;
+	while (go_on() && (vm = mrm_vm_next(&id))) {
+		if ((mrm_counter_read(&vm->counters, MRM_LARGE) ||
+		     mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) &&
+		    !mrm_vm_not_to_take(vm)) {
+			mrm_share_prepare(vm);
+			for_each_first(vm, sweep_fn, s, go_on);
+		}
+		mrm_vm_put(vm);
+	}
+}
+
+/* Until memory is plentiful, or there is nothing to be saved any more. */
+static void break_some(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(least_saved) && breaking(); i++) {
+		struct sweep s = { .saved = least_saved[i], .unmap = true };
+
+		sweep_all(&s, breaking);
+		if (!s.found)
+			continue;
+		wait_event_freezable_timeout(wake, !breaking(), COLD_AFTER);
+		s.unmap = false;
+		sweep_all(&s, breaking);
+	}
+	for (i = 0; i < ARRAY_SIZE(least_saved) && breaking(); i++) {
+		struct sweep s = { .saved = least_saved[i], .all = true };
+
+		sweep_all(&s, breaking);
+	}
+}
+
+/* What a discard has broken, or what could not be broken in one go. */
+static void tidy_up(void)
+{
+	struct sweep s = {};
+
+	if (mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD))
+		sweep_all(&s, tidying);
+}
+
+/**
+ * struct rebuilding - what may be rebuilt in a second
+ * @left: so many large frames
+ * @done: so many were, of one VM
+ */
+struct rebuilding {
+	unsigned long left;
+	unsigned int done;
+};
+
+static struct rebuilding rebuilding;	/* the thread's alone */
+
+static bool may_rebuild(void)
+{
+	return rebuilding.left && !is_short() && tidying();
+}
+
+static void rebuild_fn(struct mrm_vm *vm, unsigned long first, void *unused)
+{
+	if (mrm_guest_large_rebuild(vm, first))
+		return;
+	rebuilding.left--;
+	rebuilding.done++;
+}
+
+/* What is in use, if memory has been plentiful for a while: at a limited rate. */
+static void rebuild_some(void)
+{
+	unsigned long id = 0;
+	struct mrm_vm *vm;
+
+	rebuilding.left = READ_ONCE(mrm_large_tunables.enabled) ?
+			  READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
+	while (may_rebuild() && (vm = mrm_vm_next(&id))) {
+		rebuilding.done = 0;
+		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
+			for_each_first(vm, rebuild_fn, NULL, may_rebuild);
+		/* When no more come the page tables are taken out of their way. */
+		if (rebuilding.done) {
+			WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
+			atomic_add(rebuilding.done, &vm->rebuilt);
+		}
+		mrm_vm_put(vm);
+	}
+}
+
+static int large_thread(void *unused)
+{
+	unsigned long plentiful_since = jiffies;
+
+	set_freezable();
+	while (!kthread_should_stop()) {
+		wait_event_freezable_timeout(wake, READ_ONCE(kicked) || kthread_should_stop(),
+					     mrm_nr_vms() ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT);
+		smp_store_mb(kicked, false);
+		if (is_short()) {
+			plentiful_since = jiffies;
+			break_some();
+		}
+		tidy_up();
+		if (time_after(jiffies, plentiful_since + REBUILD_AFTER))
+			rebuild_some();
+	}
+	return 0;
+}
+
+/**
+ * mrm_large_init() - start the thread
+ * Return: 0 or an error.
+ */
+int mrm_large_init(void)
+{
+	struct task_struct *task = kthread_run(large_thread, NULL, "mrm_large");
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	thread = task;
+	allow();
+	mrm_vm_register_notifier(&vm_nb);
+	return 0;
+}
+
+/**
+ * mrm_large_exit() - stop it
+ */
+void mrm_large_exit(void)
+{
+	mrm_vm_unregister_notifier(&vm_nb);
+	mrm_guest_large_allow(false);
+	kthread_stop(thread);
+}

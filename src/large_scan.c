@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DOC: What breaking a large frame would save
+ *
+ * The scanner hashes the parts of large frames and leaves them where they are.  A part that
+ * holds zeroes would be saved; so would one that equals a frame of 4 KiB, which the frame table
+ * tells; and one that equals a part of another large frame.  For these there is a table of marks,
+ * four bytes each, one for each part that there is: of a hash, 20 more bits of it, and 12 of
+ * whose it was.  Others may take a mark's place, so a part may be overlooked; one in a million is
+ * taken for what it is not.  It is an estimate: what is shared is compared, when the frame has
+ * been broken.
+ */
+#include <linux/hash.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "frame.h"
+#include "frame_table.h"
+#include "guest_large.h"
+#include "large.h"
+#include "large_scan.h"
+#include "vm.h"
+
+#define MIN_BITS	12
+#define WHO_BITS	12
+#define WHAT_SHIFT	(64 - (32 - WHO_BITS))
+
+/* All under the share lock, but for who asks how large they are. */
+static u32 *marks;
+static unsigned int mark_bits;
+
+/* As many as there are parts.  Those there were are found again in the next pass. */
+static void make_room(void)
+{
+	long frames = max(mrm_counter_read(&mrm_host_counters, MRM_LARGE), 1L);
+	unsigned int bits = max(ilog2(frames) + 1 + MRM_LARGE_ORDER, MIN_BITS);
+	u32 *more;
+
+	if (marks && bits <= mark_bits)
+		return;
+	more = kvcalloc(1UL << bits, sizeof(*more), GFP_KERNEL | MRM_SPARE);
+	if (!more)
+		return;
+	kvfree(marks);
+	marks = more;
+	WRITE_ONCE(mark_bits, bits);
+}
+
+/* Has another part had this hash?  From now on this one has. */
+static bool meet(u64 hash, struct page *part)
+{
+	u32 mark = hash >> WHAT_SHIFT << WHO_BITS | hash_long(page_to_pfn(part), WHO_BITS), old;
+	u32 *place;
+
+	if (!marks)
+		return false;
+	place = &marks[hash & ((1UL << mark_bits) - 1)];
+	old = *place;
+	*place = mark;
+	return old && old != mark && old >> WHO_BITS == mark >> WHO_BITS;
+}
+
+/**
+ * mrm_large_scan_part() - note what a part of a large frame would save
+ * @vm: the VM, which may share
+ * @part: it, with a reference
+ *
+ * Context: The share lock is held; may sleep.
+ */
+void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
+{
+	bool zero = mrm_frame_contents_zero(part), saved = zero;
+	u64 hash;
+
+	if (!zero) {
+		make_room();
+		hash = mrm_frame_compute_hash(part, vm->salt);
+		/* Both are asked: the one learns by it. */
+		saved = meet(hash, part);
+		saved |= mrm_frame_table_has(hash, vm->salt);
+	}
+	mrm_guest_large_scanned(part, zero, saved, !(mrm_frame_part(part) % 64));
+}
+
+/**
+ * mrm_large_scanned() - a block of guest pages has been scanned
+ * @vm: the VM
+ * @index: a guest page of it, perhaps in a large frame
+ *
+ * One that holds next to nothing is broken whether there is memory or not: a guest has touched
+ * a little of 2 MiB and left the rest.
+ *
+ * Context: The share lock is held; may sleep.
+ */
+void mrm_large_scanned(struct mrm_vm *vm, unsigned long index)
+{
+	struct mrm_large_look look;
+
+	if (mrm_guest_large_look(vm, index, &look) && !look.broken &&
+	    look.saves * 100 >= READ_ONCE(mrm_large_tunables.break_pct) * MRM_LARGE_PAGES)
+		mrm_guest_large_break(vm, index, true);
+}
+
+/**
+ * mrm_large_scan_forget() - free the marks
+ *
+ * Context: The scanner has ended.
+ */
+void mrm_large_scan_forget(void)
+{
+	kvfree(marks);
+	marks = NULL;
+	mark_bits = 0;
+}
+
+/**
+ * mrm_large_scan_bytes() - memory that the marks take
+ * Return: bytes.
+ */
+size_t mrm_large_scan_bytes(void)
+{
+	unsigned int bits = READ_ONCE(mark_bits);
+
+	return bits ? sizeof(u32) << bits : 0;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/file.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+
+#include "guest_file.h"
+#include "remap.h"
+#include "vm.h"
+
+#define EVERY	(2 * HZ)	/* jiffies, between two of a VM */
+
+/**
+ * struct remap - a piece of guest RAM that is to be mapped anew
+ * @work: run by a vCPU's thread on its way back into the guest
+ * @file: of the VM, with a reference, which holds the VM and this module
+ * @start: virtual address
+ * @len: bytes
+ */
+struct remap {
+	struct callback_head work;
+	struct file *file;
+	unsigned long start, len;
+};
+
+static void remap_work(struct callback_head *work)
+{
+	struct remap *r = container_of(work, struct remap, work);
+	struct mrm_vm *vm = mrm_file_vm(r->file);
+
+	if (current->mm == vm->mm && !(current->flags & PF_EXITING))
+		mrm_guest_file_remap(vm, r->start, r->len);
+	fput(r->file);
+	kfree(r);
+}
+
+/* What of a mapping lies in the GiB around an address, in whole 2 MiB. */
+static unsigned long piece(const struct vm_area_struct *vma, unsigned long address,
+			   unsigned long *start)
+{
+	unsigned long end = ALIGN_DOWN(address, SZ_1G) + SZ_1G;
+
+	*start = max(ALIGN_DOWN(address, SZ_1G), ALIGN(vma->vm_start, PMD_SIZE));
+	end = min(end, ALIGN_DOWN(vma->vm_end, PMD_SIZE));
+	return end > *start ? end - *start : 0;
+}
+
+/**
+ * mrm_remap_fault() - a fault has met a large frame
+ * @vmf: the fault
+ * @vm: whose
+ *
+ * Context: In a fault.
+ */
+void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
+{
+	struct remap *r;
+
+	if (pmd_none(READ_ONCE(*vmf->pmd)) || time_before(jiffies, READ_ONCE(vm->remap_at)) ||
+	    vmf->vma->vm_flags & VM_NOHUGEPAGE || !mrm_vm_runs_on(vm, current))
+		return;
+	r = kmalloc(sizeof(*r), GFP_NOWAIT | __GFP_NOWARN);
+	if (!r)
+		return;
+	r->len = piece(vmf->vma, vmf->address, &r->start);
+	init_task_work(&r->work, remap_work);
+	r->file = get_file(vmf->vma->vm_file);
+	WRITE_ONCE(vm->remap_at, jiffies + EVERY);
+	if (!r->len || task_work_add(current, &r->work, TWA_RESUME)) {
+		fput(r->file);
+		kfree(r);
+	}
+}

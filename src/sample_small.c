@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kvm_host.h>
+#include <linux/mutex.h>
+#include <linux/pgtable.h>
+
+#include "sample_small.h"
+
+#define LEVEL_2M	0	/* in kvm_arch_memory_slot.lpage_info */
+
+static void add(struct kvm *kvm, struct kvm_lpage_info *info, int n)
+{
+	/* Under it KVM reads it, and changes it. */
+	write_lock(&kvm->mmu_lock);
+	info->disallow_lpage += n;
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* Context: slots_lock. */
+static struct kvm_lpage_info *find_info(struct kvm *kvm, unsigned long address)
+{
+	struct kvm_memslots *slots = kvm_memslots(kvm);
+	const unsigned int shift = PMD_SHIFT - PAGE_SHIFT;
+	struct kvm_memory_slot *slot;
+	int bucket;
+	gfn_t gfn;
+
+	kvm_for_each_memslot(slot, bucket, slots) {
+		if (address - slot->userspace_addr >= slot->npages << PAGE_SHIFT ||
+		    !slot->arch.lpage_info[LEVEL_2M])
+			continue;
+		gfn = slot->base_gfn + ((address - slot->userspace_addr) >> PAGE_SHIFT);
+		return &slot->arch.lpage_info[LEVEL_2M][(gfn >> shift) -
+							(slot->base_gfn >> shift)];
+	}
+	return NULL;
+}
+
+/**
+ * mrm_small_begin() - have the 2 MiB around an address mapped in 4 KiB from now on
+ * @s: what to fill in
+ * @kvm: for which struct kvm, with a reference
+ * @address: in the process
+ * @generation: of the slots when it was called last for this VM; made that of now
+ *
+ * Mappings that there are stay: whoever calls this drops them next.
+ *
+ * Context: May sleep.  slots_lock is not waited for: the process may keep it for long.
+ * Return: true; false if it cannot be, or slots have changed since the last call.
+ */
+bool mrm_small_begin(struct mrm_small *s, struct kvm *kvm, unsigned long address, u64 *generation)
+{
+	u64 now;
+
+	s->kvm = NULL;
+	if (!mutex_trylock(&kvm->slots_lock))
+		return false;
+	now = kvm_memslots(kvm)->generation;
+	s->info = now == *generation ? find_info(kvm, address) : NULL;
+	if (s->info) {
+		add(kvm, s->info, 1);
+		s->kvm = kvm;
+		s->generation = now;
+	}
+	mutex_unlock(&kvm->slots_lock);
+	*generation = now;
+	return s->kvm;
+}
+
+/**
+ * mrm_small_end() - they may be mapped as one again
+ * @s: from mrm_small_begin()
+ * @kvm: the same struct kvm, with a reference
+ *
+ * Context: May sleep; as mrm_small_begin().
+ */
+void mrm_small_end(struct mrm_small *s, struct kvm *kvm)
+{
+	if (mutex_trylock(&kvm->slots_lock)) {
+		if (kvm_memslots(kvm)->generation == s->generation)
+			add(kvm, s->info, -1);
+		mutex_unlock(&kvm->slots_lock);
+	}
+	s->kvm = NULL;
+}
