@@ -82,6 +82,9 @@ bench-neighbour:		## a busy guest beside one that the host reclaims (15 minutes)
 bench-paging:			## double paging, silent writes: ours and the kernel's swap (20 minutes)
 	@scripts/host --mem 4G --smp 1 --scratch 1G --budget 3600 -- selftests/bench/bench-paging
 
+bench-large:			## guests on pages of 2 MiB: ours, THP, hugetlbfs, and 4 KiB (half an hour)
+	@scripts/host --mem 4G --smp 1 --budget 5400 -- selftests/bench/bench-large
+
 bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 3600 -- selftests/bench/bench-policy
 
@@ -102,4 +105,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-policy figures style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-policy figures style check-host clean help
