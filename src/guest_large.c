@@ -10,14 +10,15 @@
 #include "guest_entry.h"
 #include "guest_large.h"
 #include "guest_page.h"
+#include "large_reserve.h"
 #include "trace.h"
 #include "vm.h"
 
 #define PARTS		MRM_LARGE_PAGES
 #define WORD_PARTS	64U	/* parts that a byte of a word is about */
 
-/* Moving out takes memory and gives back more: not from the kernel's reserves, and at once. */
-#define MOVE_FLAGS	(GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN)
+/* At once, and for want of it from a reserve of our own, not the kernel's. */
+#define MOVE_FLAGS	(MRM_SPARE | __GFP_NOMEMALLOC)
 
 static bool allowed;	/* there is memory enough */
 
@@ -256,6 +257,8 @@ static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, b
 		goto left;
 	}
 	new = mrm_frame_alloc(vm, MOVE_FLAGS);
+	if (!new && mrm_large_reserve_give())
+		new = mrm_frame_alloc(vm, MRM_SPARE);
 	if (!new)
 		return -ENOMEM;
 	copy_highpage(new, part);
@@ -295,7 +298,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
 		goto unlock;
 	}
 	set_broken(vm, frame);
-	/* A cgroup's limit is exceeded for this moment only. */
+	/* Nothing is reclaimed for it, and a cgroup's limit is exceeded for this moment only. */
 	flags = memalloc_noreclaim_save();
 	for (i = 0; i < PARTS && err != -ENOMEM; i++) {
 		if (!has_part(vm, first + i, frame))
@@ -307,6 +310,8 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
 unlock:
 	mrm_frame_unlock(frame);
 	put_page(frame);
+	/* Of what it was. */
+	mrm_large_reserve_fill();
 	return err;
 }
 

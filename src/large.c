@@ -11,6 +11,7 @@
 #include "guest_large.h"
 #include "guest_page.h"
 #include "large.h"
+#include "large_reserve.h"
 #include "share.h"
 #include "share_pages.h"
 #include "vm.h"
@@ -285,6 +286,7 @@ static int large_thread(void *unused)
 			break_some();
 		}
 		tidy_up();
+		mrm_large_reserve_fill();
 		if (time_after(jiffies, plentiful_since + REBUILD_AFTER))
 			rebuild_some();
 	}
@@ -315,4 +317,5 @@ void mrm_large_exit(void)
 	mrm_vm_unregister_notifier(&vm_nb);
 	mrm_guest_large_allow(false);
 	kthread_stop(thread);
+	mrm_large_reserve_free();
 }

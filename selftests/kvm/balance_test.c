@@ -136,10 +136,13 @@ static void test_states(void)
 		int percent;
 		const char *state, *why;
 	} steps[] = {
-		{ 70, "high", "70 per cent" },
+		{ 110, "high", "110 per cent" },
+		{ 70, "clear", "down to 70" },
+		{ 110, "clear", "up to 110, too little" },
+		{ 125, "high", "up to 125" },
 		{ 60, "soft", "down to 60" },
 		{ 75, "soft", "up to 75, too little" },
-		{ 90, "high", "up to 90" },
+		{ 90, "clear", "up to 90" },
 		{ 28, "hard", "down to 28" },
 		{ 40, "hard", "up to 40, too little" },
 		{ 14, "low", "down to 14" },
@@ -147,7 +150,8 @@ static void test_states(void)
 		{ 28, "hard", "up to 28" },
 		{ 55, "soft", "up to 55" },
 		{ 10, "low", "down to 10" },
-		{ 95, "high", "up to 95" },
+		{ 95, "clear", "up to 95" },
+		{ 125, "high", "up to 125" },
 	};
 	long used = consumed();
 	unsigned int i;

@@ -185,7 +185,8 @@ static bool fits(void *unused)
 
 	(void)unused;
 	file_read(MRM_SYSFS "/state", text, sizeof(text));
-	return !strcmp(text, "high\n");
+	/* What is taken ends at the point between the two. */
+	return !strcmp(text, "high\n") || !strcmp(text, "clear\n");
 }
 
 /* A limit that a VM without a balloon does not fit in: it is taken without being asked for. */

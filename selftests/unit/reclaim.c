@@ -55,14 +55,14 @@ static void test_state(void)
 	/* The better states begin at .up when they are come to from below. */
 	static const struct {
 		unsigned int below, up;
-	} bounds[] = { { 64, 82 }, { 32, 48 }, { 16, 24 } };
+	} bounds[] = { { 100, 118 }, { 64, 82 }, { 32, 48 }, { 16, 24 } };
 	unsigned int from, free, i, wrong = 0, moved = 0, again, jitter, changes = 0;
 
 	for (from = MRM_HIGH; from <= MRM_LOW; from++) {
 		for (free = 0; free <= 300; free++) {
 			unsigned int want = 0, got = mrm_policy_state(from, free, 100);
 
-			for (i = 0; i < 3; i++)
+			for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
 				want += free < (i < from ? bounds[i].up : bounds[i].below);
 			wrong += got != want;
 			again = mrm_policy_state(got, free, 100);
@@ -74,7 +74,7 @@ static void test_state(void)
 
 	/* Up and down by less than 8 per cent around any point: at most one way each. */
 	for (from = MRM_HIGH; from <= MRM_LOW; from++) {
-		for (free = 0; free <= 120; free++) {
+		for (free = 0; free <= 140; free++) {
 			for (jitter = 1; jitter < 8; jitter++) {
 				unsigned int state, next, n = 0;
 
@@ -101,17 +101,21 @@ static void test_state(void)
 	tap_equal(mrm_policy_threshold(MRM_LOW, 100), 0, "reclaim: low is the worst");
 	tap_equal(mrm_policy_state(MRM_HIGH, 0, 0), MRM_HIGH, "reclaim: no budget, no shortage");
 	tap_equal(mrm_policy_state(MRM_LOW, 0, 0), MRM_HIGH, "reclaim: no budget any more");
-	tap_equal(mrm_policy_state(MRM_HIGH, 64, 100), MRM_HIGH, "reclaim: at 64 per cent, high");
+	tap_equal(mrm_policy_state(MRM_HIGH, 100, 100), MRM_HIGH, "reclaim: at 100 per cent, high");
+	tap_equal(mrm_policy_state(MRM_HIGH, 99, 100), MRM_CLEAR, "reclaim: below it, clear");
+	tap_equal(mrm_policy_state(MRM_CLEAR, 117, 100), MRM_CLEAR, "reclaim: at 117, still");
+	tap_equal(mrm_policy_state(MRM_CLEAR, 118, 100), MRM_HIGH, "reclaim: at 118 no longer");
+	tap_equal(mrm_policy_state(MRM_HIGH, 64, 100), MRM_CLEAR, "reclaim: at 64 per cent, clear");
 	tap_equal(mrm_policy_state(MRM_HIGH, 63, 100), MRM_SOFT, "reclaim: below it, soft");
 	tap_equal(mrm_policy_state(MRM_SOFT, 81, 100), MRM_SOFT, "reclaim: at 81 per cent, still");
-	tap_equal(mrm_policy_state(MRM_SOFT, 82, 100), MRM_HIGH, "reclaim: at 82 no longer");
+	tap_equal(mrm_policy_state(MRM_SOFT, 82, 100), MRM_CLEAR, "reclaim: at 82 no longer");
 	tap_equal(mrm_policy_state(MRM_HIGH, 0, 100), MRM_LOW, "reclaim: all gone at once");
-	tap_equal(mrm_policy_state(MRM_LOW, 100, 100), MRM_HIGH, "reclaim: all back at once");
+	tap_equal(mrm_policy_state(MRM_LOW, 118, 100), MRM_HIGH, "reclaim: all back at once");
 	tap_equal(mrm_policy_state(MRM_HIGH, MRM_POLICY_PAGES_MAX * 16 / 25,
 				   MRM_POLICY_PAGES_MAX), MRM_SOFT,
 		  "reclaim: less than a page below 64 per cent of 2^40");
 	tap_equal(mrm_policy_state(MRM_HIGH, MRM_POLICY_PAGES_MAX * 16 / 25 + 1,
-				   MRM_POLICY_PAGES_MAX), MRM_HIGH,
+				   MRM_POLICY_PAGES_MAX), MRM_CLEAR,
 		  "reclaim: less than a page above it");
 }
 
@@ -353,7 +357,7 @@ static void run_world(struct world *w, unsigned int rounds)
 			struct mrm_balloon *b = &w->guest[i].b;
 
 			b->target = vms[i].target;
-			b->reclaiming = state > MRM_HIGH;
+			b->reclaiming = state > MRM_CLEAR;
 			run_guest(&w->guest[i], mrm_policy_balloon(b));
 		}
 	}
@@ -424,13 +428,13 @@ static void test_balloon_loop(void)
 			for (v = 0; v < GUESTS; v++) {
 				turns |= w.guest[v].turns > 1;
 				same &= w.guest[v].b.held == before.guest[v].b.held;
-				left |= w.state != MRM_HIGH && reclaimable(&w.guest[v]);
+				left |= w.state > MRM_CLEAR && reclaimable(&w.guest[v]);
 			}
 			same &= w.changes == before.changes;
 			settled += same;
 			reclaimed += !left;
 			turned += turns;
-			shorts += w.state != MRM_HIGH;
+			shorts += w.state > MRM_CLEAR;
 		}
 	}
 	tap_note("in %u of %u cases balloons alone do not lead to the state high", shorts,
@@ -453,6 +457,8 @@ static void test_take(void)
 		{ MRM_HIGH, true, 200, 100, 0 },
 		{ MRM_HIGH, false, TAKE_MAX + 7, 100, 7 },
 		{ MRM_HIGH, true, TAKE_MAX + 7, 100, 0 },
+		{ MRM_CLEAR, false, 200, 100, 0 },
+		{ MRM_CLEAR, false, TAKE_MAX + 7, 100, 7 },
 		{ MRM_SOFT, true, 200, 100, 0 },
 		{ MRM_SOFT, false, 200, 100, 100 },
 		{ MRM_SOFT, false, 100, 100, 0 },
