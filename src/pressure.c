@@ -17,6 +17,7 @@
 
 #define LOOK_LEAST	(HZ / 10)	/* between two looks that the kernel asks for */
 #define OOM_WAIT	(HZ / 2)
+#define SCAN_WAIT	(HZ / 10)
 #define OOM_SOON	(5 * HZ)	/* between two: then the first was of little use */
 
 static unsigned long looked;		/* jiffies, when the kernel last asked for a look */
@@ -32,6 +33,23 @@ static unsigned long count(struct shrinker *shrinker, struct shrink_control *sc)
 	return mrm_nr_vms() ? max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) : 0;
 }
 
+/* A process that may use a part of the host's memory alone gets none of what VMs give. */
+static bool is_short(void)
+{
+	return si_mem_available() < (long)(totalram_pages() / 50);
+}
+
+/*
+ * May who allocates wait for what VMs give, before it is thought that there is nothing to be
+ * had?  Then who takes memory fastest, as QEMU's threads do that read what is swapped, goes no
+ * faster than memory is taken.  Not who may be writing it to swap.
+ */
+static bool may_wait(const struct shrink_control *sc)
+{
+	return sc->gfp_mask & __GFP_DIRECT_RECLAIM && sc->gfp_mask & __GFP_FS &&
+	       !(current->flags & (PF_KTHREAD | PF_WQ_WORKER | PF_MEMALLOC_NOFS)) && is_short();
+}
+
 /* What was freed since it was asked the last time. */
 static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
@@ -41,16 +59,14 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 		WRITE_ONCE(looked, jiffies);
 		mrm_balance_look();
 	}
+	if (now <= before && may_wait(sc)) {
+		mrm_reclaim_emergency(SCAN_WAIT);
+		now = reclaimed();
+	}
 	/* One of several that ask at once has it. */
 	if (now <= before || atomic_long_cmpxchg(&told, before, now) != before)
 		return SHRINK_STOP;
 	return now - before;
-}
-
-/* A process that may use a part of the host's memory alone gets none of what VMs give. */
-static bool is_short(void)
-{
-	return si_mem_available() < (long)(totalram_pages() / 50);
 }
 
 /*

@@ -267,12 +267,15 @@ static long do_discard(struct vm *vm, void *arg)
 	return vm_discard(vm, work->first, work->count);
 }
 
+#define PAGE_MS	4	/* for a page that is to be read from swap, by a host that is short of memory */
+
 static long command(struct vm_process *p, process_fn fn, enum guest_command command,
 		    size_t first, size_t count)
 {
 	struct guest_work work = { .command = command, .first = first, .count = count };
 
-	return process_call(p, fn, &work, sizeof(work));
+	process_send(p, fn, &work, sizeof(work));
+	return process_receive(p, 2 * MRM_LONG + count * PAGE_MS);
 }
 
 /**
