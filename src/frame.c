@@ -135,6 +135,7 @@ struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, bool 
 	__folio_set_locked(page_folio(frame));
 	*mrm_large_word(frame, MRM_LARGE_LEFT) = 0;
 	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 0;
+	*mrm_large_word(frame, MRM_LARGE_IS_REBUILT) = 0;
 	*mrm_large_word(frame, MRM_LARGE_ZEROES) = 0;
 	*mrm_large_word(frame, MRM_LARGE_SAVES) = 0;
 	mrm_frame_own(frame, vm, first);

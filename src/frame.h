@@ -34,6 +34,7 @@
  *   word             large frame
  *   LEFT             parts that still are guest pages'; what the others hold is nobody's
  *   BROKEN           some part is not: it is never mapped as a whole again
+ *   REBUILT          it was made of frames of 4 KiB, and has not been mapped as a whole since
  *   ZEROES           of each 64 parts, in a byte: those that held zeroes when last scanned
  *   SAVES            the same: those that breaking it would save
  */
@@ -59,12 +60,14 @@ struct mrm_vm;
  * enum mrm_large_word - what is kept of a large frame
  * @MRM_LARGE_LEFT: parts that are guest pages'
  * @MRM_LARGE_IS_BROKEN: not all are
+ * @MRM_LARGE_IS_REBUILT: it has not been mapped as a whole since it was rebuilt
  * @MRM_LARGE_ZEROES: those that held zeroes, a byte for each 64
  * @MRM_LARGE_SAVES: those that breaking it would save, a byte for each 64
  */
 enum mrm_large_word {
 	MRM_LARGE_LEFT,
 	MRM_LARGE_IS_BROKEN,
+	MRM_LARGE_IS_REBUILT,
 	MRM_LARGE_ZEROES,
 	MRM_LARGE_SAVES
 };

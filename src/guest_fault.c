@@ -175,8 +175,6 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	}
 	if (IS_ERR(frame))
 		return fault_error(frame);
-	if (unlikely(atomic_read(&vm->rebuilt)) && mrm_frame_is_large(frame))
-		mrm_remap_fault(vmf, vm);
 	trace_mrm_fault(vm->pid, vmf->pgoff, write, populated);
 	if (allocated)
 		mrm_block_allocated(vmf, vm);
@@ -190,6 +188,9 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 			mrm_frame_set_writing(frame, false);
 	}
 	vmf->page = frame;
+	if (unlikely(atomic_read(&vm->rebuilt)) && mrm_frame_is_large(frame) &&
+	    !*mrm_large_word(frame, MRM_LARGE_IS_BROKEN))
+		mrm_remap_fault(vmf, vm);
 	return VM_FAULT_LOCKED;
 }
 

@@ -135,6 +135,19 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 	return NULL;
 }
 
+/**
+ * mrm_guest_large_is_mapped() - a large frame is mapped as a whole, or will never be
+ * @vm: the VM
+ * @frame: a part of it, locked
+ */
+void mrm_guest_large_is_mapped(struct mrm_vm *vm, struct page *frame)
+{
+	if (!*mrm_large_word(frame, MRM_LARGE_IS_REBUILT))
+		return;
+	*mrm_large_word(frame, MRM_LARGE_IS_REBUILT) = 0;
+	atomic_dec(&vm->rebuilt);
+}
+
 /* From now on the core maps single parts. */
 static void set_broken(struct mrm_vm *vm, struct page *frame)
 {
@@ -143,6 +156,7 @@ static void set_broken(struct mrm_vm *vm, struct page *frame)
 	/* What it is for: a whole that may not be mapped, for what is in one of its parts. */
 	folio_set_has_hwpoisoned(page_folio(frame));
 	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 1;
+	mrm_guest_large_is_mapped(vm, frame);
 	mrm_count(vm, MRM_LARGE, -1);
 	mrm_count(vm, MRM_LARGE_BROKEN, 1);
 	trace_mrm_large(vm->pid, mrm_frame_guest_page(mrm_frame_first(frame)), MRM_LARGE_WAS_BROKEN,
@@ -195,6 +209,7 @@ unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first)
 		__xa_erase(&vm->pages, first + i);
 	xa_unlock(&vm->pages);
 	*mrm_large_word(frame, MRM_LARGE_LEFT) = 0;
+	mrm_guest_large_is_mapped(vm, frame);
 	mrm_count(vm, MRM_PRIVATE, -(long)PARTS);
 	mrm_count(vm, MRM_LARGE, -1);
 	/* Who looks for its guest page finds that it has none. */
@@ -385,6 +400,7 @@ bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_lar
 	large = mrm_frame_is_large(part);
 	if (large)
 		*look = (struct mrm_large_look){
+			.rebuilt = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_REBUILT)),
 			.broken = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_BROKEN)),
 			.left = READ_ONCE(*mrm_large_word(part, MRM_LARGE_LEFT)),
 			.zeroes = sum_of_bytes(READ_ONCE(*mrm_large_word(part,

@@ -30,17 +30,19 @@ enum mrm_large_event { MRM_LARGE_WAS_POPULATED, MRM_LARGE_WAS_BROKEN, MRM_LARGE_
 /**
  * struct mrm_large_look - what a large frame is like
  * @broken: it is
+ * @rebuilt: it was, and has not been mapped as a whole since
  * @left: parts that are guest pages'
  * @zeroes: parts that held zeroes when they were last scanned
  * @saves: parts that breaking it would save
  */
 struct mrm_large_look {
-	bool broken;
+	bool broken, rebuilt;
 	unsigned int left, zeroes, saves;
 };
 
 void mrm_guest_large_allow(bool allow);
 struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf);
+void mrm_guest_large_is_mapped(struct mrm_vm *vm, struct page *frame);
 void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame);
 unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first);
 int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share);

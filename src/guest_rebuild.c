@@ -201,6 +201,8 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 	free_all(vm, first);
 	mrm_count(vm, MRM_LARGE, 1);
 	mrm_count(vm, MRM_LARGE_REBUILT, 1);
+	*mrm_large_word(large, MRM_LARGE_IS_REBUILT) = 1;
+	atomic_inc(&vm->rebuilt);
 	trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_REBUILT, PARTS);
 	mrm_frame_unlock(large);
 	put_page(large);

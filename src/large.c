@@ -226,29 +226,29 @@ static void tidy_up(void)
 		sweep_all(&s, tidying);
 }
 
-/**
- * struct rebuilding - what may be rebuilt in a second
- * @left: so many large frames
- * @done: so many were, of one VM
- */
-struct rebuilding {
-	unsigned long left;
-	unsigned int done;
-};
-
-static struct rebuilding rebuilding;	/* the thread's alone */
+static unsigned long may_still;	/* large frames that may be rebuilt in this second */
 
 static bool may_rebuild(void)
 {
-	return rebuilding.left && !is_short() && tidying();
+	return may_still && !is_short() && tidying();
 }
 
 static void rebuild_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 {
 	if (mrm_guest_large_rebuild(vm, first))
 		return;
-	rebuilding.left--;
-	rebuilding.done++;
+	may_still--;
+	/* When no more come page tables are taken out of their way. */
+	WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
+}
+
+/* One that is in use and mapped in 4 KiB is to fault, and be mapped anew: remap.h. */
+static void show_fn(struct mrm_vm *vm, unsigned long first, void *unused)
+{
+	struct mrm_large_look look;
+
+	if (mrm_guest_large_look(vm, first, &look) && look.rebuilt && is_mapped(vm, first))
+		mrm_guest_large_unmap(vm, first);
 }
 
 /* What is in use, if memory has been plentiful for a while: at a limited rate. */
@@ -257,17 +257,13 @@ static void rebuild_some(void)
 	unsigned long id = 0;
 	struct mrm_vm *vm;
 
-	rebuilding.left = READ_ONCE(mrm_large_tunables.enabled) ?
-			  READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
-	while (may_rebuild() && (vm = mrm_vm_next(&id))) {
-		rebuilding.done = 0;
+	may_still = READ_ONCE(mrm_large_tunables.enabled) ?
+		    READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
+	while (tidying() && (vm = mrm_vm_next(&id))) {
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
 			for_each_first(vm, rebuild_fn, NULL, may_rebuild);
-		/* When no more come the page tables are taken out of their way. */
-		if (rebuilding.done) {
-			WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
-			atomic_add(rebuilding.done, &vm->rebuilt);
-		}
+		if (atomic_read(&vm->rebuilt) && time_after(jiffies, vm->remap_at))
+			for_each_first(vm, show_fn, NULL, tidying);
 		mrm_vm_put(vm);
 	}
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/atomic.h>
 #include <linux/file.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -8,10 +9,9 @@
 #include <linux/task_work.h>
 
 #include "guest_file.h"
+#include "guest_large.h"
 #include "remap.h"
 #include "vm.h"
-
-#define EVERY	(2 * HZ)	/* jiffies, between two of a VM */
 
 /**
  * struct remap - a piece of guest RAM that is to be mapped anew
@@ -33,6 +33,7 @@ static void remap_work(struct callback_head *work)
 
 	if (current->mm == vm->mm && !(current->flags & PF_EXITING))
 		mrm_guest_file_remap(vm, r->start, r->len);
+	atomic_set(&vm->remapping, 0);
 	fput(r->file);
 	kfree(r);
 }
@@ -49,8 +50,8 @@ static unsigned long piece(const struct vm_area_struct *vma, unsigned long addre
 }
 
 /**
- * mrm_remap_fault() - a fault has met a large frame
- * @vmf: the fault
+ * mrm_remap_fault() - a fault has met a large frame that is whole
+ * @vmf: the fault, with the page that answers it, which is locked
  * @vm: whose
  *
  * Context: In a fault.
@@ -59,18 +60,24 @@ void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
 {
 	struct remap *r;
 
-	if (pmd_none(READ_ONCE(*vmf->pmd)) || time_before(jiffies, READ_ONCE(vm->remap_at)) ||
-	    vmf->vma->vm_flags & VM_NOHUGEPAGE || !mrm_vm_runs_on(vm, current))
+	if (pmd_none(READ_ONCE(*vmf->pmd))) {
+		mrm_guest_large_is_mapped(vm, vmf->page);
+		return;
+	}
+	/* One at a time: what is not mapped anew now is met again. */
+	if (time_before(jiffies, READ_ONCE(vm->remap_at)) || !mrm_vm_runs_on(vm, current) ||
+	    atomic_cmpxchg(&vm->remapping, 0, 1))
 		return;
 	r = kmalloc(sizeof(*r), GFP_NOWAIT | __GFP_NOWARN);
 	if (!r)
-		return;
+		goto later;
 	r->len = piece(vmf->vma, vmf->address, &r->start);
 	init_task_work(&r->work, remap_work);
 	r->file = get_file(vmf->vma->vm_file);
-	WRITE_ONCE(vm->remap_at, jiffies + EVERY);
-	if (!r->len || task_work_add(current, &r->work, TWA_RESUME)) {
-		fput(r->file);
-		kfree(r);
-	}
+	if (r->len && !task_work_add(current, &r->work, TWA_RESUME))
+		return;
+	fput(r->file);
+	kfree(r);
+later:
+	atomic_set(&vm->remapping, 0);
 }

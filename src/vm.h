@@ -191,7 +191,8 @@ struct mrm_ahead {
  * @kvms: list of struct mrm_kvm
  * @kvms_lock: protects @kvms; taken in a kprobe, so with interrupts off
  * @adopting: the adoption that is under way, see guest_file.c; under @lock
- * @rebuilt: large frames that were rebuilt and may have page tables in the way
+ * @rebuilt: large frames that were rebuilt and have not been mapped as a whole since
+ * @remapping: a piece of a mapping is to be made anew, see remap.c
  * @remap_at: jiffies, from when on they may be taken out of the way
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
@@ -263,7 +264,7 @@ struct mrm_vm {
 		enum mrm_reason reason;
 		bool again, closed;
 	} adopting;
-	atomic_t rebuilt;
+	atomic_t rebuilt, remapping;
 	unsigned long remap_at;
 	struct mrm_scan scan;
 	struct mrm_sample sample;

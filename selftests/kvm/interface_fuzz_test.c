@@ -52,6 +52,9 @@ static const struct rule {
 	/* 0 as well, and at most what the host has: most(). */
 	{ "limit_bytes", false, 0644, 64 * MiB, 0 },
 	{ "zip_max", false, 0644, 0, 50 },
+	{ "alloc_guest_large_page", false, 0644, 0, 1 },
+	{ "large_break_pct", false, 0644, 1, 100 },
+	{ "large_rebuild_rate", false, 0644, 0, 1024 },
 	/* A word. */
 	{ "zip_algorithm", false, 0644, 0, -1 },
 	{ "share", false, 0644, 0, 1 },
