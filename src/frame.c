@@ -59,13 +59,16 @@ static void ring_if_many(void)
 }
 
 /* vhost and the scanner allocate for a VM too; the VM pays. */
-static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags, unsigned int order)
+static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags, unsigned int order,
+				  struct page *near)
 {
 	struct mem_cgroup *old = set_active_memcg(vm->memcg);
 	struct folio *folio;
 
 	forget_over_high();
-	folio = folio_alloc(flags | __GFP_ACCOUNT, order);
+	flags |= __GFP_ACCOUNT;
+	folio = near ? __folio_alloc_node(flags, order, page_to_nid(near)) :
+		folio_alloc(flags, order);
 	set_active_memcg(old);
 	return folio ? &folio->page : NULL;
 }
@@ -92,16 +95,17 @@ bool mrm_frame_tryget(struct page *frame)
 }
 
 /**
- * mrm_frame_alloc() - a private frame
+ * mrm_frame_alloc_near() - a private frame
  * @vm: whose memory cgroup is charged, whichever thread touches the page
  * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY
+ * @near: a page on the node that it is to come from; NULL: as the current thread's policy says
  *
  * Context: May sleep and reclaim; the caller holds none of our spinlocks.
  * Return: the frame, locked, with one reference; NULL when there is no memory.
  */
-struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
+struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *near)
 {
-	struct page *frame = alloc_charged(vm, GFP_HIGHUSER | flags, 0);
+	struct page *frame = alloc_charged(vm, GFP_HIGHUSER | flags, 0, near);
 
 	if (!frame)
 		return NULL;
@@ -111,36 +115,63 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 	return frame;
 }
 
-#define LARGE_FLAGS	(GFP_HIGHUSER | __GFP_ZERO | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+/**
+ * mrm_frame_alloc() - a private frame, as the current thread's policy says
+ * @vm: see mrm_frame_alloc_near()
+ * @flags: the same
+ *
+ * Context: The same.
+ * Return: the same.
+ */
+struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
+{
+	return mrm_frame_alloc_near(vm, flags, NULL);
+}
+
+/* At once, or not at all: nobody waits for compaction, or for a cgroup's limit. */
+#define LARGE_FLAGS	((GFP_HIGHUSER | __GFP_ZERO | __GFP_NOMEMALLOC | __GFP_NOWARN) & ~__GFP_RECLAIM)
 
 /**
  * mrm_frame_alloc_large() - a large frame
  * @vm: whose it is, and whose memory cgroup is charged
  * @first: its first guest page, a multiple of MRM_LARGE_PAGES
- * @wait: memory may be compacted for it; else it is had at once or not at all, and nobody waits
- *	for a cgroup's limit either
+ * @near: as in mrm_frame_alloc_near()
  *
- * From the node that the policy of the current thread names, a vCPU in most cases.
+ * There are none where the kernel has no memory failures: the mark that keeps a broken one from
+ * being mapped as a whole is theirs.
  *
- * Context: May sleep.
+ * Context: Does not wait.
  * Return: its first part, zeroed, locked, with one reference; NULL if there is none.
  */
-struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, bool wait)
+struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, struct page *near)
 {
-	struct page *frame = alloc_charged(vm, wait ? LARGE_FLAGS : LARGE_FLAGS & ~__GFP_RECLAIM,
-					   MRM_LARGE_ORDER);
+	struct page *frame = NULL;
 
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		frame = alloc_charged(vm, LARGE_FLAGS, MRM_LARGE_ORDER, near);
 	if (!frame)
 		return NULL;
 	__folio_set_locked(page_folio(frame));
-	*mrm_large_word(frame, MRM_LARGE_LEFT) = 0;
-	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 0;
-	*mrm_large_word(frame, MRM_LARGE_IS_REBUILT) = 0;
-	*mrm_large_word(frame, MRM_LARGE_ZEROES) = 0;
-	*mrm_large_word(frame, MRM_LARGE_SAVES) = 0;
+	mrm_frame_forget_large(frame);
 	mrm_frame_own(frame, vm, first);
 	ring_if_many();
 	return frame;
+}
+
+/**
+ * mrm_frame_forget_large() - a large frame is nobody's any more
+ * @frame: its first part, locked
+ *
+ * What is in its words is no good to whoever gets the page next.
+ */
+void mrm_frame_forget_large(struct page *frame)
+{
+	unsigned int word;
+
+	for (word = MRM_LARGE_LEFT; word <= MRM_LARGE_SAVES; word++)
+		WRITE_ONCE(*mrm_large_word(frame, word), 0);
+	set_page_private(frame, 0);
+	*mrm_page_index_word(frame) = 0;
 }
 
 /**
@@ -173,7 +204,7 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags)
 {
 	gfp_t gfp = GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0);
-	struct page *frame = alloc_charged(vm, gfp, 0);
+	struct page *frame = alloc_charged(vm, gfp, 0, NULL);
 
 	if (!frame)
 		return NULL;

@@ -53,6 +53,13 @@ struct mrm_vm;
 #define MRM_FRAME_READING	8UL	/* the same */
 #define MRM_FRAME_SALT_SHIFT	2
 
+/*
+ * In the word index of a broken large frame.  From 6.18 on ("mm/fault: try to map the entire file
+ * folio in finish_fault()") the core maps all that a frame has in 4 KiB, too, but not if it ends
+ * behind the end of the file.
+ */
+#define MRM_INDEX_BROKEN	(1UL << 62)
+
 #define MRM_LARGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
 #define MRM_LARGE_PAGES		(1UL << MRM_LARGE_ORDER)
 
@@ -180,7 +187,8 @@ static inline void mrm_frame_set_writing(struct page *frame, bool writing)
 
 static inline unsigned long mrm_frame_guest_page(struct page *frame)
 {
-	return *mrm_page_index_word(mrm_frame_first(frame)) + mrm_frame_part(frame);
+	return (*mrm_page_index_word(mrm_frame_first(frame)) & ~MRM_INDEX_BROKEN) +
+	       mrm_frame_part(frame);
 }
 
 /* Number of guest pages that name a shared frame. */
@@ -212,7 +220,9 @@ static inline void mrm_frame_unlock(struct page *frame)
 
 bool mrm_frame_tryget(struct page *frame);
 struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags);
-struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, bool wait);
+struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *near);
+struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, struct page *near);
+void mrm_frame_forget_large(struct page *frame);
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags);
 void mrm_frame_alarm(unsigned long more, void (*fn)(void));
 void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);

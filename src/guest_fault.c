@@ -189,7 +189,7 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	}
 	vmf->page = frame;
 	if (unlikely(atomic_read(&vm->rebuilt)) && mrm_frame_is_large(frame) &&
-	    !*mrm_large_word(frame, MRM_LARGE_IS_BROKEN))
+	    *mrm_large_word(frame, MRM_LARGE_IS_REBUILT))
 		mrm_remap_fault(vmf, vm);
 	return VM_FAULT_LOCKED;
 }

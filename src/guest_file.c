@@ -272,10 +272,14 @@ int mrm_guest_file_remap(struct mrm_vm *vm, unsigned long start, unsigned long l
 	unsigned long prot = PROT_READ | PROT_WRITE, addr;
 	struct vm_area_struct *vma;
 	int tries = 0;
+	bool closed;
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	vm->adopting.closed = false;
+	if (!vm->file) {
+		mutex_unlock(&vm->lock);
+		return -EBUSY;
+	}
 	mmap_read_lock(vm->mm);
 	vma = find_vma(vm->mm, start);
 	if (vma && vma->vm_flags & VM_EXEC)
@@ -292,7 +296,9 @@ int mrm_guest_file_remap(struct mrm_vm *vm, unsigned long start, unsigned long l
 	} while (IS_ERR_VALUE(addr) && vm->adopting.closed && ++tries < REMAP_TRIES);
 	WRITE_ONCE(vm->adopting.task, NULL);
 	vm->adopting.again = false;
-	if (IS_ERR_VALUE(addr) && vm->adopting.closed) {
+	closed = vm->adopting.closed;
+	vm->adopting.closed = false;
+	if (IS_ERR_VALUE(addr) && closed) {
 		pr_err("VM %d (%s) lost its memory at %#lx: out of memory\n", vm->pid, vm->name,
 		       start);
 		mrm_guest_pages_drop(vm, start >> PAGE_SHIFT, ((start + len) >> PAGE_SHIFT) - 1);

@@ -93,9 +93,7 @@ static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 {
 	unsigned long start = vmf->address & PMD_MASK, index = first_of(vmf->pgoff);
 
-	/* Without memory failures there is no mark that keeps a broken frame from being mapped. */
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
-	    !READ_ONCE(allowed) || !READ_ONCE(vm->large))
+	if (!READ_ONCE(allowed) || !READ_ONCE(vm->large))
 		return false;
 	if (start < vmf->vma->vm_start || start + PMD_SIZE > vmf->vma->vm_end ||
 	    vmf->vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE))
@@ -121,7 +119,7 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 
 	if (!fits(vm, vmf))
 		return NULL;
-	frame = mrm_frame_alloc_large(vm, first, false);
+	frame = mrm_frame_alloc_large(vm, first, NULL);
 	if (!frame) {
 		mrm_count(vm, MRM_LARGE_FAILED, 1);
 		return NULL;
@@ -130,6 +128,7 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 		trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_POPULATED, PARTS);
 		return frame + vmf->pgoff % PARTS;
 	}
+	mrm_frame_forget_large(frame);
 	mrm_frame_unlock(frame);
 	put_page(frame);
 	return NULL;
@@ -155,6 +154,7 @@ static void set_broken(struct mrm_vm *vm, struct page *frame)
 		return;
 	/* What it is for: a whole that may not be mapped, for what is in one of its parts. */
 	folio_set_has_hwpoisoned(page_folio(frame));
+	*mrm_page_index_word(mrm_frame_first(frame)) |= MRM_INDEX_BROKEN;
 	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 1;
 	mrm_guest_large_is_mapped(vm, frame);
 	mrm_count(vm, MRM_LARGE, -1);
@@ -173,10 +173,12 @@ static void set_broken(struct mrm_vm *vm, struct page *frame)
 void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame)
 {
 	set_broken(vm, frame);
-	if (--*mrm_large_word(frame, MRM_LARGE_LEFT))
+	if (--*mrm_large_word(frame, MRM_LARGE_LEFT)) {
 		mrm_count(vm, MRM_LARGE_HELD, 1);
-	else
+	} else {
 		mrm_count(vm, MRM_LARGE_HELD, 1 - (long)PARTS);
+		mrm_frame_forget_large(mrm_frame_first(frame));
+	}
 	put_page(frame);
 }
 
@@ -208,8 +210,8 @@ unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first)
 	for (i = 0; i < PARTS; i++)
 		__xa_erase(&vm->pages, first + i);
 	xa_unlock(&vm->pages);
-	*mrm_large_word(frame, MRM_LARGE_LEFT) = 0;
 	mrm_guest_large_is_mapped(vm, frame);
+	mrm_frame_forget_large(frame);
 	mrm_count(vm, MRM_PRIVATE, -(long)PARTS);
 	mrm_count(vm, MRM_LARGE, -1);
 	/* Who looks for its guest page finds that it has none. */
@@ -271,9 +273,9 @@ static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, b
 		mrm_entry_replace(vm, index, part, mrm_frame_entry(new));
 		goto left;
 	}
-	new = mrm_frame_alloc(vm, MOVE_FLAGS);
+	new = mrm_frame_alloc_near(vm, MOVE_FLAGS, part);
 	if (!new && mrm_large_reserve_give())
-		new = mrm_frame_alloc(vm, MRM_SPARE);
+		new = mrm_frame_alloc_near(vm, MRM_SPARE, part);
 	if (!new)
 		return -ENOMEM;
 	copy_highpage(new, part);
@@ -434,6 +436,8 @@ void mrm_guest_large_scanned(struct page *frame, unsigned int zeroes, unsigned i
 {
 	unsigned int shift = mrm_frame_part(frame) / WORD_PARTS * 8;
 
+	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
+		return;
 	add_to_byte(mrm_large_word(frame, MRM_LARGE_ZEROES), shift, zeroes, begins);
 	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), shift, saves, begins);
 }

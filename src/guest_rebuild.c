@@ -51,11 +51,15 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first)
 			continue;
 		frame = mrm_entry_frame(entry);
 		/* What is only looked at here is looked at again when it is locked. */
-		other = entry != frame || !frame || mrm_frame_is_large(frame);
+		other = entry != frame || !frame || !mrm_frame_tryget(frame);
 		if (other)
 			break;
+		other = mrm_frame_is_large(frame);
 		own++;
 		touched += folio_mapped(page_folio(frame));
+		put_page(frame);
+		if (other)
+			break;
 	}
 	rcu_read_unlock();
 	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED;
@@ -155,34 +159,23 @@ static void free_all(struct mrm_vm *vm, unsigned long first)
 	}
 }
 
-/**
- * mrm_guest_large_rebuild() - private frames of 4 KiB -> a large one
- * @vm: the VM
- * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES, and all of one mapping
- *
- * If three quarters of them have a frame, and the rest hold nothing, and a quarter were touched
- * since they got it: what is unmapped is not in use.  The page table is left in place: see
- * mrm_guest_file_remap().
- *
- * Context: One thread; may sleep, for compaction too.
- * Return: 0; -EINVAL if it is not worth it; -EBUSY if some are locked, pinned or changing;
- * -ENOMEM.
- */
-int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
+static int rebuild(struct mrm_vm *vm, unsigned long first)
 {
-	struct page *large;
+	struct page *large, *near;
 	unsigned long i;
 	int err = -EBUSY;
 
-	if (!READ_ONCE(vm->large) || !worth_it(vm, first))
-		return -EINVAL;
-	large = mrm_frame_alloc_large(vm, first, true);
+	if (!lock_all(vm, first))
+		return -EBUSY;
+	for (i = 0; !frames[i]; i++)
+		;
+	near = frames[i];
+	large = mrm_frame_alloc_large(vm, first, near);
 	if (!large) {
 		mrm_count(vm, MRM_LARGE_FAILED, 1);
+		unlock(PARTS);
 		return -ENOMEM;
 	}
-	if (!lock_all(vm, first))
-		goto discard;
 	mrm_entry_unmap(vm, first, PARTS);
 	if (unused()) {
 		for (i = 0; i < PARTS; i++)
@@ -196,19 +189,58 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 	}
 	if (err) {
 		unlock(PARTS);
-		goto discard;
+		mrm_frame_forget_large(large);
+	} else {
+		free_all(vm, first);
+		*mrm_large_word(large, MRM_LARGE_IS_REBUILT) = 1;
+		atomic_inc(&vm->rebuilt);
+		mrm_count(vm, MRM_LARGE, 1);
+		mrm_count(vm, MRM_LARGE_REBUILT, 1);
+		trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_REBUILT, PARTS);
 	}
-	free_all(vm, first);
-	mrm_count(vm, MRM_LARGE, 1);
-	mrm_count(vm, MRM_LARGE_REBUILT, 1);
-	*mrm_large_word(large, MRM_LARGE_IS_REBUILT) = 1;
-	atomic_inc(&vm->rebuilt);
-	trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_REBUILT, PARTS);
 	mrm_frame_unlock(large);
 	put_page(large);
-	return 0;
-discard:
-	mrm_frame_unlock(large);
-	put_page(large);
+	return err;
+}
+
+/* Are they all in one mapping of ours?  Context: mmap lock. */
+static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
+{
+	struct vm_area_struct *vma = find_vma(vm->mm, first << PAGE_SHIFT);
+
+	return vma && vma->vm_file && vma->vm_file == vm->file &&
+	       vma->vm_start <= first << PAGE_SHIFT &&
+	       vma->vm_end >= (first + PARTS) << PAGE_SHIFT;
+}
+
+/**
+ * mrm_guest_large_rebuild() - private frames of 4 KiB -> a large one
+ * @vm: the VM
+ * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES
+ *
+ * If three quarters of them have a frame, and the rest hold nothing, and a quarter were touched
+ * since they got it: what is unmapped is not in use.  The page table is left in place: see
+ * mrm_guest_file_remap().
+ *
+ * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
+ * meanwhile.
+ *
+ * Context: One thread; may sleep, but not for memory.  The mmap lock is not waited for.
+ * Return: 0; -EINVAL if it is not worth it; -EBUSY if some are locked, pinned or changing, or
+ * the mapping is; -ENOMEM.
+ */
+int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
+{
+	int err = -EBUSY;
+
+	if (!READ_ONCE(vm->large) || !worth_it(vm, first))
+		return -EINVAL;
+	if (!mmget_not_zero(vm->mm))
+		return -EBUSY;
+	if (mmap_read_trylock(vm->mm)) {
+		err = in_one_mapping(vm, first) ? rebuild(vm, first) : -EINVAL;
+		mmap_read_unlock(vm->mm);
+	}
+	mmput_async(vm->mm);
 	return err;
 }

@@ -23,7 +23,7 @@
 #define REMAP_AFTER	(3 * HZ)	/* jiffies after the last that was rebuilt */
 
 struct mrm_large_tunables mrm_large_tunables = {
-	.enabled = 1,
+	.enabled = 0,
 	.break_pct = 88,
 	.rebuild_rate = 16,
 };
@@ -235,9 +235,14 @@ static bool may_rebuild(void)
 
 static void rebuild_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 {
-	if (mrm_guest_large_rebuild(vm, first))
+	int err = mrm_guest_large_rebuild(vm, first);
+
+	if (err == -EINVAL)
 		return;
-	may_still--;
+	/* Where there is none the next one will not be had either. */
+	may_still = err == -ENOMEM ? 0 : may_still - 1;
+	if (err)
+		return;
 	/* When no more come page tables are taken out of their way. */
 	WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
 }
@@ -254,12 +259,18 @@ static void show_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 /* What is in use, if memory has been plentiful for a while: at a limited rate. */
 static void rebuild_some(void)
 {
-	unsigned long id = 0;
+	static unsigned long last;	/* VM that had its turn; the thread's alone */
+	unsigned long vms = mrm_nr_vms();
 	struct mrm_vm *vm;
 
 	may_still = READ_ONCE(mrm_large_tunables.enabled) ?
 		    READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
-	while (tidying() && (vm = mrm_vm_next(&id))) {
+	while (tidying() && vms--) {
+		vm = mrm_vm_next(&last);
+		if (!vm) {
+			last = 0;
+			continue;
+		}
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
 			for_each_first(vm, rebuild_fn, NULL, may_rebuild);
 		if (atomic_read(&vm->rebuilt) && time_after(jiffies, vm->remap_at))

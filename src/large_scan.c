@@ -11,6 +11,7 @@
  * been broken.
  */
 #include <linux/hash.h>
+#include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -23,12 +24,15 @@
 #include "vm.h"
 
 #define MIN_BITS	12
+#define MAX_BITS	28		/* 1 GiB, of a host with 1 TiB in large frames */
+#define TRY_EVERY	(10 * HZ)	/* jiffies, for more of them */
 #define WHO_BITS	12
 #define WHAT_SHIFT	(64 - (32 - WHO_BITS))
 
 /* All under the share lock, but for who asks how large they are. */
 static u32 *marks;
 static unsigned int mark_bits;
+static unsigned long next_try;	/* jiffies */
 
 /* As many as there are parts.  Those there were are found again in the next pass. */
 static void make_room(void)
@@ -37,8 +41,10 @@ static void make_room(void)
 	unsigned int bits = max(ilog2(frames) + 1 + MRM_LARGE_ORDER, MIN_BITS);
 	u32 *more;
 
-	if (marks && bits <= mark_bits)
+	bits = min(bits, MAX_BITS);
+	if ((marks && bits <= mark_bits) || (next_try && time_before(jiffies, next_try)))
 		return;
+	next_try = jiffies + TRY_EVERY;
 	more = kvcalloc(1UL << bits, sizeof(*more), GFP_KERNEL | MRM_SPARE);
 	if (!more)
 		return;

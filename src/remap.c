@@ -13,6 +13,9 @@
 #include "remap.h"
 #include "vm.h"
 
+#define EVERY		(2 * HZ)	/* jiffies, between two of a VM */
+#define AFTER_ERROR	(60 * HZ)
+
 /**
  * struct remap - a piece of guest RAM that is to be mapped anew
  * @work: run by a vCPU's thread on its way back into the guest
@@ -31,8 +34,11 @@ static void remap_work(struct callback_head *work)
 	struct remap *r = container_of(work, struct remap, work);
 	struct mrm_vm *vm = mrm_file_vm(r->file);
 
+	int err = -ESRCH;
+
 	if (current->mm == vm->mm && !(current->flags & PF_EXITING))
-		mrm_guest_file_remap(vm, r->start, r->len);
+		err = mrm_guest_file_remap(vm, r->start, r->len);
+	WRITE_ONCE(vm->remap_at, jiffies + (err ? AFTER_ERROR : EVERY));
 	atomic_set(&vm->remapping, 0);
 	fput(r->file);
 	kfree(r);
@@ -50,7 +56,7 @@ static unsigned long piece(const struct vm_area_struct *vma, unsigned long addre
 }
 
 /**
- * mrm_remap_fault() - a fault has met a large frame that is whole
+ * mrm_remap_fault() - a fault has met a large frame that was rebuilt
  * @vmf: the fault, with the page that answers it, which is locked
  * @vm: whose
  *
@@ -65,7 +71,8 @@ void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
 		return;
 	}
 	/* One at a time: what is not mapped anew now is met again. */
-	if (time_before(jiffies, READ_ONCE(vm->remap_at)) || !mrm_vm_runs_on(vm, current) ||
+	if (time_before(jiffies, READ_ONCE(vm->remap_at)) ||
+	    vmf->vma->vm_flags & VM_NOHUGEPAGE || !mrm_vm_runs_on(vm, current) ||
 	    atomic_cmpxchg(&vm->remapping, 0, 1))
 		return;
 	r = kmalloc(sizeof(*r), GFP_NOWAIT | __GFP_NOWARN);

@@ -37,7 +37,7 @@ static struct kvm_lpage_info *find_info(struct kvm *kvm, unsigned long address)
 
 /**
  * mrm_small_begin() - have the 2 MiB around an address mapped in 4 KiB from now on
- * @s: what to fill in
+ * @s: what to fill in, but for the serial
  * @kvm: for which struct kvm, with a reference
  * @address: in the process
  * @generation: of the slots when it was called last for this VM; made that of now
@@ -51,19 +51,17 @@ bool mrm_small_begin(struct mrm_small *s, struct kvm *kvm, unsigned long address
 {
 	u64 now;
 
-	s->kvm = NULL;
 	if (!mutex_trylock(&kvm->slots_lock))
 		return false;
 	now = kvm_memslots(kvm)->generation;
 	s->info = now == *generation ? find_info(kvm, address) : NULL;
 	if (s->info) {
 		add(kvm, s->info, 1);
-		s->kvm = kvm;
 		s->generation = now;
 	}
 	mutex_unlock(&kvm->slots_lock);
 	*generation = now;
-	return s->kvm;
+	return s->info;
 }
 
 /**
@@ -80,5 +78,4 @@ void mrm_small_end(struct mrm_small *s, struct kvm *kvm)
 			add(kvm, s->info, -1);
 		mutex_unlock(&kvm->slots_lock);
 	}
-	s->kvm = NULL;
 }

@@ -24,12 +24,12 @@ struct kvm_lpage_info;
 
 /**
  * struct mrm_small - 2 MiB that KVM maps in 4 KiB, because a guest page in them is sampled
- * @kvm: of which struct kvm; an identity, never followed. NULL: it is not so
+ * @serial: of which struct kvm, see struct mrm_kvm; 0: it is not so
  * @info: where KVM counts
  * @generation: of the slots, as it was when it was raised
  */
 struct mrm_small {
-	struct kvm *kvm;
+	u64 serial;
 	struct kvm_lpage_info *info;
 	u64 generation;
 };

@@ -146,8 +146,19 @@ static bool make_small(struct mrm_touch *t, unsigned long address, struct mrm_sm
 	if (!t->nr_kvms || !mrm_small_begin(small, t->kvms[0], address,
 					    &t->vm->sample.slots_generation))
 		return false;
+	small->serial = t->serials[0];
 	drop_guest_mapping(t, address & PMD_MASK, PMD_SIZE);
 	return true;
+}
+
+/*
+ * What is mapped in 4 KiB is dropped twice for it.  Of an SEV guest KVM flushes all caches then;
+ * and such a guest's memory is pinned.
+ */
+static bool may_make_small(struct mrm_touch *t, unsigned long index, unsigned int method)
+{
+	return method == MRM_TOUCH_DROPPED ||
+	       (xa_load(&t->vm->pages, index) && !mrm_vm_not_to_take(t->vm));
 }
 
 /**
@@ -168,10 +179,10 @@ bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int meth
 	unsigned long address = index << PAGE_SHIFT;
 	bool mapped, large, faults = false;
 
-	small->kvm = NULL;
+	small->serial = 0;
 	process_touched(address, true, &mapped, &large);
 	/* What the process has not mapped the guest has not either. */
-	if (mapped && large && make_small(t, address, small)) {
+	if (mapped && large && may_make_small(t, index, method) && make_small(t, address, small)) {
 		faults = true;
 	} else if (mapped && method == MRM_TOUCH_ACCESSED) {
 		guest_touched(t, address, true);
@@ -217,12 +228,13 @@ void mrm_touch_end_small(struct mrm_touch *t, unsigned long index, struct mrm_sm
 {
 	unsigned int i;
 
-	for (i = 0; small->kvm && i < t->nr_kvms; i++) {
-		if (t->kvms[i] != small->kvm)
+	for (i = 0; small->serial && i < t->nr_kvms; i++) {
+		if (t->serials[i] != small->serial)
 			continue;
 		mrm_small_end(small, t->kvms[i]);
 		/* So that it is mapped as one at the next touch. */
 		drop_guest_mapping(t, (index << PAGE_SHIFT) & PMD_MASK, PMD_SIZE);
+		small->serial = 0;
 	}
 }
 
@@ -249,6 +261,7 @@ static void get_kvms(struct mrm_touch *t)
 			break;
 		if (k->dead || !kvm_get_kvm_safe(k->kvm))
 			continue;
+		t->serials[t->nr_kvms] = k->serial;
 		t->kvms[t->nr_kvms++] = k->kvm;
 		t->ad_disabled |= ad_disabled(k->kvm);
 	}

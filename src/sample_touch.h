@@ -46,12 +46,14 @@ struct mrm_vm;
  * struct mrm_touch - a VM whose guest pages are being looked at
  * @vm: the VM
  * @kvms: its struct kvm, the newest first, with a reference to each
+ * @serials: see struct mrm_kvm
  * @nr_kvms: how many
  * @ad_disabled: KVM has no accessed bits for one of them: it makes touches fault
  */
 struct mrm_touch {
 	struct mrm_vm *vm;
 	struct kvm *kvms[MRM_TOUCH_KVMS];
+	u64 serials[MRM_TOUCH_KVMS];
 	unsigned int nr_kvms;
 	bool ad_disabled;
 };

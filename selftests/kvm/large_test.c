@@ -182,6 +182,28 @@ static void test_discard(void)
 	end("after discards");
 }
 
+/*
+ * A page of a large one is discarded, its neighbour touched, and then it is written again: not
+ * through what is left of the large one.
+ */
+static void test_neighbour(void)
+{
+	long i;
+
+	start(PAGES);
+	fill(0, PAGES, 1 << 20);
+	for (i = 0; i < LARGE; i++) {
+		if (process_discard(&vm, i * PARTS + 7, 1) ||
+		    process_guest(&vm, GUEST_TOUCH, i * PARTS + 300, 1))
+			tap_bail("cannot discard");
+		fill(i * PARTS + 7, 1, 2 << 20);
+	}
+	tap_ok(process_verify(&vm), "what was discarded and written again is there");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "nothing is held for long");
+	are(0, PAGES, "all were broken");
+	end("after neighbours");
+}
+
 /* All guest pages of a large one, in the balloon's way. */
 static void test_balloon(void)
 {
@@ -386,6 +408,7 @@ static void test_rebuilt(void)
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
 	are(0, PAGES - LARGE, "all are broken");
 	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
+	kvm = kvm_large();
 	mrm_set("large_rebuild_rate", "4");
 	fill(0, PAGES, 2 << 20);
 	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "they are rebuilt while they are touched");
@@ -393,7 +416,6 @@ static void test_rebuilt(void)
 	tap_note("%ld times there was none to be had", mrm_vm_get(vm.pid, "large_pages_failed"));
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_rebuilt"), LARGE, "and counted");
 	mrm_set("large_rebuild_rate", "0");
-	kvm = kvm_large();
 	tap_ok(wait_until(all_mapped, NULL, MRM_LONG), "and mapped as such when they are touched");
 	if (kvm >= 0)
 		tap_equal(kvm_large() - kvm, LARGE, "for the guest, too");
@@ -413,6 +435,7 @@ int main(void)
 	test_user_reads();
 	test_switches();
 	test_discard();
+	test_neighbour();
 	test_balloon();
 	test_pinned();
 	test_untouched();

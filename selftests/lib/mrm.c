@@ -528,7 +528,7 @@ static const struct {
 	{ "zip_max", 10, 10 },
 	{ "limit_bytes", 0, 0 },
 	/* Most tests count pages that were touched. */
-	{ "alloc_guest_large_page", 0, 1 },
+	{ "alloc_guest_large_page", 0, 0 },
 	{ "large_break_pct", 88, 88 },
 	{ "large_rebuild_rate", 0, 16 },
 };

@@ -66,8 +66,6 @@ reports() {
 }
 
 test_begin 15
-# Exact numbers are those of pages that were touched.
-echo 0 >"$mrm/alloc_guest_large_page"
 echo "$first_touches" >"$trace/trigger"
 define a "$mib" --run 'memcheck -t -s 1 -c 12 -i 300 40' --append transparent_hugepage=never
 # This one gives free pages back by itself.

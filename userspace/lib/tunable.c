@@ -114,7 +114,7 @@ const struct mrm_tunable mrm_tunables[] = {
 	{
 		.name = "alloc_guest_large_page",
 		.unit = "",
-		.usual = 1,
+		.usual = 0,
 		.max = 1,
 		.words = "Whether guests get memory in large pages, of 2 MiB, while there is "
 			 "enough; 0: no more of them.",
