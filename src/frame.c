@@ -129,7 +129,8 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 }
 
 /* At once, or not at all: nobody waits for compaction, or for a cgroup's limit. */
-#define LARGE_FLAGS	((GFP_HIGHUSER | __GFP_ZERO | __GFP_NOMEMALLOC | __GFP_NOWARN) & ~__GFP_RECLAIM)
+#define LARGE_FLAGS	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_ZERO | __GFP_NOMEMALLOC | \
+			 __GFP_NOWARN)
 
 /**
  * mrm_frame_alloc_large() - a large frame

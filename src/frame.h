@@ -58,10 +58,10 @@ struct mrm_vm;
  * folio in finish_fault()") the core maps all that a frame has in 4 KiB, too, but not if it ends
  * behind the end of the file.
  */
-#define MRM_INDEX_BROKEN	(1UL << 62)
+#define MRM_INDEX_BROKEN	BIT(62)
 
 #define MRM_LARGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
-#define MRM_LARGE_PAGES		(1UL << MRM_LARGE_ORDER)
+#define MRM_LARGE_PAGES		BIT(MRM_LARGE_ORDER)
 
 /**
  * enum mrm_large_word - what is kept of a large frame
@@ -164,7 +164,8 @@ static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
  */
 static inline bool mrm_frame_is_reading(const struct page *frame)
 {
-	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_READING)) == MRM_FRAME_READING;
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_READING)) ==
+	       MRM_FRAME_READING;
 }
 
 static inline void mrm_frame_set_reading(struct page *frame, bool reading)
@@ -176,7 +177,8 @@ static inline void mrm_frame_set_reading(struct page *frame, bool reading)
 /* Context of both: the frame is private and locked, and the second's is not large. */
 static inline bool mrm_frame_is_writing(const struct page *frame)
 {
-	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_WRITING)) == MRM_FRAME_WRITING;
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_WRITING)) ==
+	       MRM_FRAME_WRITING;
 }
 
 static inline void mrm_frame_set_writing(struct page *frame, bool writing)

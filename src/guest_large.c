@@ -195,7 +195,7 @@ unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first)
 	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, first));
 	unsigned long i;
 
-	/* Most are none.  What it is is seen again when it is locked. */
+	/* Most are none.  It is looked at again when it is locked. */
 	if (!frame || !mrm_frame_is_large(frame))
 		return 0;
 	frame = mrm_guest_page_lock(vm, first, false);

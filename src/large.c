@@ -142,9 +142,10 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		mrm_guest_large_unmap(vm, index);
 }
 
+typedef void (*first_fn)(struct mrm_vm *vm, unsigned long first, void *arg);
+
 /* Each multiple of 2 MiB at which a VM has guest pages with frames of their own. */
-static void for_each_first(struct mrm_vm *vm, void (*fn)(struct mrm_vm *, unsigned long, void *),
-			   void *arg, bool (*go_on)(void))
+static void look_at_each(struct mrm_vm *vm, first_fn fn, void *arg, bool (*go_on)(void))
 {
 	unsigned long index = 0;
 
@@ -189,7 +190,7 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 		     mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) &&
 		    !mrm_vm_not_to_take(vm)) {
 			mrm_share_prepare(vm);
-			for_each_first(vm, sweep_fn, s, go_on);
+			look_at_each(vm, sweep_fn, s, go_on);
 		}
 		mrm_vm_put(vm);
 	}
@@ -272,9 +273,9 @@ static void rebuild_some(void)
 			continue;
 		}
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
-			for_each_first(vm, rebuild_fn, NULL, may_rebuild);
+			look_at_each(vm, rebuild_fn, NULL, may_rebuild);
 		if (atomic_read(&vm->rebuilt) && time_after(jiffies, vm->remap_at))
-			for_each_first(vm, show_fn, NULL, tidying);
+			look_at_each(vm, show_fn, NULL, tidying);
 		mrm_vm_put(vm);
 	}
 }
@@ -287,6 +288,7 @@ static int large_thread(void *unused)
 	while (!kthread_should_stop()) {
 		wait_event_freezable_timeout(wake, READ_ONCE(kicked) || kthread_should_stop(),
 					     mrm_nr_vms() ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT);
+		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
 		if (is_short()) {
 			plentiful_since = jiffies;

@@ -20,7 +20,7 @@
 #define PARTS		512L	/* guest pages of a large one */
 #define LARGE		16L	/* large ones that RAM has room for */
 #define PAGES		(LARGE * PARTS)
-#define SHORT		(64 * PARTS)	/* of RAM, where memory is short: a limit is 64 MiB or more */
+#define SHORT		(64 * PARTS)	/* of RAM, where it is short: a limit is 64 MiB at least */
 
 static struct vm_process vm;
 
@@ -174,7 +174,8 @@ static void test_discard(void)
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "its memory comes back");
 	are(LARGE - 4, PAGES - 3 * PARTS - 1, "and its neighbours have frames of their own");
 
-	tap_equal(process_discard(&vm, 5 * PARTS + 100, PARTS), 0, "from the middle of one to another's");
+	tap_equal(process_discard(&vm, 5 * PARTS + 100, PARTS), 0,
+		  "from the middle of one to another's");
 	are(LARGE - 6, PAGES - 4 * PARTS - 1, "from the middle of one to another's");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "their memory comes back");
 	tap_equal(mrm_vm_get(vm.pid, "discarded_pages") - discarded, 4 * PARTS + 1,
@@ -310,7 +311,8 @@ static void test_short(void)
 	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 0, "nothing is shared");
 	/* 6 per cent should be free. */
 	limit(SHORT, 4);
-	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, SHORT / PARTS - 1, MRM_LONG), "large ones are broken");
+	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, SHORT / PARTS - 1, MRM_LONG),
+	       "large ones are broken");
 	tap_ok(wait_until(state_is, "high", MRM_LONG), "and there is enough");
 	tap_ok(mrm_vm_get(vm.pid, "large_pages") > 0, "no more than it takes");
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
