@@ -17,10 +17,13 @@
 
 #define LOOK_LEAST	(HZ / 10)	/* between two looks that the kernel asks for */
 #define OOM_WAIT	(HZ / 2)
-#define SCAN_WAIT	(HZ / 10)
+#define SCAN_WAIT	(HZ / 20)
+#define VAIN_FOR	HZ			/* that nobody waits, when that brought nothing */
 #define OOM_SOON	(5 * HZ)	/* between two: then the first was of little use */
 
 static unsigned long looked;		/* jiffies, when the kernel last asked for a look */
+static bool in_vain;			/* VMs had nothing to give ... */
+static unsigned long vain_at;		/* jiffies, when they were asked last */
 static atomic_long_t told;		/* pages that the kernel was told of */
 
 static long reclaimed(void)
@@ -46,6 +49,8 @@ static bool is_short(void)
  */
 static bool may_wait(const struct shrink_control *sc)
 {
+	if (READ_ONCE(in_vain) && time_before(jiffies, READ_ONCE(vain_at) + VAIN_FOR))
+		return false;
 	return sc->gfp_mask & __GFP_DIRECT_RECLAIM && sc->gfp_mask & __GFP_FS &&
 	       !(current->flags & (PF_KTHREAD | PF_WQ_WORKER | PF_MEMALLOC_NOFS)) && is_short();
 }
@@ -60,7 +65,8 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 		mrm_balance_look();
 	}
 	if (now <= before && may_wait(sc)) {
-		mrm_reclaim_emergency(SCAN_WAIT);
+		WRITE_ONCE(in_vain, !mrm_reclaim_emergency(SCAN_WAIT));
+		WRITE_ONCE(vain_at, jiffies);
 		now = reclaimed();
 	}
 	/* One of several that ask at once has it. */
