@@ -44,8 +44,8 @@
 #define BAD_EVERY	100		/* slots, of which one fails */
 #define MOST_SETS	8		/* of slots that fail: they are retired when written */
 #define MODE_MS		5000
-#define FULL_PART	12		/* of the VMs' RAM, for which there is room in the end */
-#define LOOK_MS		100		/* between looks at the state */
+#define FULL_PART	24		/* of the VMs' RAM, for which there is room in the end */
+#define LOOK_MS		25		/* between looks at the state */
 #define MOUNT		"/tmp/mrm-overcommit"
 
 /**
@@ -321,6 +321,31 @@ static void look(struct watch *w)
 	usleep(LOOK_MS * 1000);
 }
 
+/*
+ * So little is free for a moment that the state is low, and then hard, however slow those are
+ * who take memory.
+ */
+static void press(struct watch *w, long limit)
+{
+	static const int percent[] = { 10, 26 };	/* of what should be free: 6 per cent */
+	unsigned int i, vm;
+
+	for (i = 0; limit && i < 2; i++) {
+		long till = now_ms() + MRM_LONG;
+
+		while (!(i ? w->hard : w->low) && now_ms() < till) {
+			long used = 0;
+
+			for (vm = 0; vm < nr_vms; vm++)
+				used += mrm_vm_get(vms[vm].pid, "consumed_bytes");
+			mrm_set_number("limit_bytes", used / (10000 - 6 * percent[i]) * 10000);
+			look(w);
+		}
+	}
+	if (limit)
+		mrm_set_number("limit_bytes", limit);
+}
+
 static long oom_kills(void)
 {
 	static char text[1 << 16];
@@ -391,7 +416,7 @@ static long sum_of(const char *file)
 }
 
 /* The disks do one thing after another. */
-static void test_disks(long seconds, uint64_t seed)
+static void test_disks(long seconds, long limit, uint64_t seed)
 {
 	long till, long_modes = setting("MRM_PATIENCE", 1);
 	unsigned int i, turn, left_out = 0, bad_sets = 0;
@@ -406,6 +431,7 @@ static void test_disks(long seconds, uint64_t seed)
 	}
 	begin(seconds, seed);
 	till = now_ms() + seconds * 1000;
+	press(&w, limit);
 	for (turn = 0; now_ms() < till; turn++) {
 		enum mode mode = turn % MODES;
 		long next = now_ms() + long_modes * MODE_MS;
@@ -456,7 +482,7 @@ static void start_on_files(void)
 	}
 }
 
-static void test_full(long seconds, uint64_t seed)
+static void test_full(long seconds, long limit, uint64_t seed)
 {
 	unsigned long mib = nr_vms * pages / 256 / FULL_PART;
 	long till, outs;
@@ -475,6 +501,7 @@ static void test_full(long seconds, uint64_t seed)
 	start_on_files();
 	begin(seconds, seed);
 	till = now_ms() + seconds * 1000;
+	press(&w, limit);
 	do {
 		look(&w);
 	} while (now_ms() < till);
@@ -527,8 +554,8 @@ static bool size_up(long mib)
 
 int main(void)
 {
-	long seconds = setting("MRM_OVERCOMMIT_SECONDS", 60);
-	long mib = setting("MRM_OVERCOMMIT_MIB", 0), killed;
+	long seconds = setting("MRM_OVERCOMMIT_SECONDS", 120);
+	long mib = setting("MRM_OVERCOMMIT_MIB", 0), killed, limit;
 	uint64_t seed = setting_seed("MRM_SEED");
 
 	mrm_begin();
@@ -542,10 +569,11 @@ int main(void)
 		tap_bail("no memory");
 	tap_note("%ld s, %u VMs of %zu MiB, seed %#lx", seconds, nr_vms, pages / 256, seed);
 	killed = oom_kills();
-	if (!mib && mrm_set_number("limit_bytes", nr_vms * pages * PAGE_SIZE / 2))
+	limit = mib ? 0 : nr_vms * pages * PAGE_SIZE / 2;
+	if (limit && mrm_set_number("limit_bytes", limit))
 		tap_bail("no limit");
-	test_disks(seconds * 3 / 4, seed);
-	test_full(seconds / 4, seed + 1);
+	test_disks(seconds * 3 / 4, limit, seed);
+	test_full(seconds / 4, limit, seed + 1);
 	tap_equal(oom_kills(), killed, "the kernel has killed nobody");
 	return tap_done();
 }
