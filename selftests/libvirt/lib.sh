@@ -394,7 +394,7 @@ all() {
 
 # balloon NAME KIB - set the target, and wait until the guest has it.
 balloon() {
-	virsh -q setmem "$1" "$2" --live && wait_until 90 balloon_is "$1" "$2"
+	virsh -q setmem "$1" "$2" --live && wait_until 300 balloon_is "$1" "$2"
 }
 
 balloon_is() {
