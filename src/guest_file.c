@@ -28,6 +28,20 @@
 static struct kmem_cache *vm_cache;
 static struct vfsmount *guest_mnt;
 
+/* What somebody has set for a mapping, and would be lost with it.  Context: mmap_lock held. */
+static enum mrm_reason what_is_set(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_LOCKED)
+		return MRM_LOCKED;
+	if ((vma->vm_flags & (VM_READ | VM_WRITE)) != (VM_READ | VM_WRITE))
+		return MRM_PROTECTED;
+	if (userfaultfd_armed(vma))
+		return MRM_USERFAULT;
+	if (vma_policy(vma))
+		return MRM_NUMA;
+	return MRM_NR_REASONS;
+}
+
 /*
  * May this piece of the current process's memory be replaced by a mapping of
  * ours?  Only if it is one private anonymous mapping to which nothing was ever
@@ -38,6 +52,8 @@ static struct vfsmount *guest_mnt;
 static enum mrm_reason why_not(struct mrm_vm *vm, struct vm_area_struct *vma, unsigned long start,
 			       unsigned long len)
 {
+	enum mrm_reason reason;
+
 	if (!vma || vma->vm_start > start || vma->vm_end < start + len)
 		return MRM_SEVERAL;
 	if (vm->file && vma->vm_file == vm->file)
@@ -54,14 +70,9 @@ static enum mrm_reason why_not(struct mrm_vm *vm, struct vm_area_struct *vma, un
 		return MRM_TOO_SMALL;
 	if (!vma_is_anonymous(vma) || vma->vm_flags & (VM_GROWSDOWN | VM_GROWSUP))
 		return MRM_SEVERAL;
-	if (vma->vm_flags & VM_LOCKED)
-		return MRM_LOCKED;
-	if ((vma->vm_flags & (VM_READ | VM_WRITE)) != (VM_READ | VM_WRITE))
-		return MRM_PROTECTED;
-	if (userfaultfd_armed(vma))
-		return MRM_USERFAULT;
-	if (vma_policy(vma))
-		return MRM_NUMA;
+	reason = what_is_set(vma);
+	if (reason != MRM_NR_REASONS)
+		return reason;
 	/* Set at the first write fault, so it tells in O(1) (design.md, D1). */
 	if (vma->anon_vma)
 		return MRM_POPULATED;
@@ -82,15 +93,7 @@ static enum mrm_reason why_not_again(struct mrm_vm *vm, struct vm_area_struct *v
 		return MRM_SEVERAL;
 	if (vma->vm_file != vm->file)
 		return MRM_FILE;
-	if (vma->vm_flags & VM_LOCKED)
-		return MRM_LOCKED;
-	if ((vma->vm_flags & (VM_READ | VM_WRITE)) != (VM_READ | VM_WRITE))
-		return MRM_PROTECTED;
-	if (userfaultfd_armed(vma))
-		return MRM_USERFAULT;
-	if (vma_policy(vma))
-		return MRM_NUMA;
-	return MRM_NR_REASONS;
+	return what_is_set(vma);
 }
 
 /*
