@@ -32,6 +32,12 @@ struct block {
 /* If nothing can be taken, but it may give by its balloon: who stands still gives nothing. */
 #define WAIT_TO_GIVE	(HZ / 50)
 
+/*
+ * Guest pages that such a VM may take before it gives any: a balloon driver allocates so many,
+ * and touches them by that, and gives them up together.
+ */
+#define TAKE_TO_GIVE	256
+
 static bool state_is_low;
 static void (*wait_fn)(void);
 static DECLARE_WAIT_QUEUE_HEAD(wake);
@@ -73,10 +79,12 @@ void mrm_block_on_wait(void (*fn)(void))
  * @frames: pages, as mrm_vm_frames() counts them; mrm_block_wake() is to follow
  * @gives: it has a balloon that may give more
  *
- * Context: Any.
+ * Context: One at a time; any.
  */
 void mrm_block_above(struct mrm_vm *vm, unsigned long frames, bool gives)
 {
+	if (!READ_ONCE(state_is_low))
+		WRITE_ONCE(vm->block_fewest, ULONG_MAX);
 	WRITE_ONCE(vm->block_above, frames);
 	WRITE_ONCE(vm->block_gives, gives);
 }
@@ -102,6 +110,21 @@ static bool is_blocked(struct mrm_vm *vm)
 static bool must_give(struct mrm_vm *vm)
 {
 	return READ_ONCE(vm->reclaim.vain) && READ_ONCE(vm->block_gives);
+}
+
+/*
+ * Such a VM takes no more than it has given: its driver is not to be held up for what it
+ * allocates to give it.  Two vCPUs at a time may see the fewest it had a little too large.
+ */
+static bool takes_to_give(struct mrm_vm *vm)
+{
+	unsigned long frames = mrm_vm_frames(vm);
+
+	if (!must_give(vm))
+		return false;
+	if (frames < READ_ONCE(vm->block_fewest))
+		WRITE_ONCE(vm->block_fewest, frames);
+	return frames <= READ_ONCE(vm->block_fewest) + TAKE_TO_GIVE;
 }
 
 /* Context: no lock of the process is held but the vCPU's mutex. */
@@ -153,7 +176,7 @@ void mrm_block_allocated(struct vm_fault *vmf, struct mrm_vm *vm)
 {
 	struct block *b;
 
-	if (likely(!is_blocked(vm)) || !mrm_vm_runs_on(vm, current))
+	if (likely(!is_blocked(vm)) || takes_to_give(vm) || !mrm_vm_runs_on(vm, current))
 		return;
 	/* One that cannot be made sleep goes on: there will be another fault. */
 	b = kmalloc(sizeof(*b), GFP_NOWAIT | __GFP_NOWARN);

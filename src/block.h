@@ -8,7 +8,8 @@
  * of QEMU's, and any signal wakes it, so QEMU can stop, save or end it as always; the next page
  * it takes makes it sleep again.  Only vCPUs are blocked: QEMU's other threads drive the
  * balloon.  Where nothing comes of it, as nothing can be taken or the disk is slow, it sleeps
- * a second for each page.
+ * a second for each page.  Where its own balloon is all that can help, what it gives it may
+ * take again, and 1 MiB before, without any sleep: that is how a balloon is inflated.
  */
 #ifndef MRM_BLOCK_H
 #define MRM_BLOCK_H

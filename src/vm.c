@@ -276,6 +276,7 @@ static struct mrm_vm *create(struct mm_struct *mm, struct task_struct *task)
 	vm->large = true;
 	vm->reclaim_to = ULONG_MAX;
 	vm->block_above = ULONG_MAX;
+	vm->block_fewest = ULONG_MAX;
 	vm->share_state = "waiting";
 	mutex_init(&vm->lock);
 	mutex_init(&vm->ranges_lock);

@@ -201,6 +201,7 @@ struct mrm_ahead {
  * @balance: what it is given, see balance.c
  * @block_above: frames above which it is blocked in the state low, see block.c
  * @block_gives: it has a balloon that may give more
+ * @block_fewest: frames it had at the fewest while that was all that could help; ULONG_MAX: none
  * @blocked: its vCPUs that are
  * @reclaim_to: frames that are to be left to it, see reclaim.c; ULONG_MAX: all
  * @reclaim: how that goes; the reclaimer's alone, but for vain.  order: what it was told last;
@@ -273,6 +274,7 @@ struct mrm_vm {
 	struct mrm_balance balance;
 	unsigned long block_above;
 	bool block_gives;
+	unsigned long block_fewest;
 	atomic_t blocked;
 	unsigned long reclaim_to;
 	struct mrm_reclaim {

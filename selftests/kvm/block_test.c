@@ -3,7 +3,7 @@
  * The state low: a vCPU of the VM above its target waits, a VM below its target does not, and
  * the first goes on when there is memory, loses nothing, and can be stopped and killed at any
  * time.  If nothing can be taken from it, it goes on slowly; if something can, when that has
- * been.
+ * been; if its balloon gives, it may take what that gave.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -127,6 +127,39 @@ static void test_signals(void)
 	process_stop(&large);
 }
 
+/*
+ * As a balloon driver takes pages before it gives them: so many at a time, which are discarded
+ * together.  It is blocked until it is known that there is nothing to take from it, not for each.
+ */
+static void test_gives(void)
+{
+	const size_t filled = LIMIT / PAGE_SIZE, batch = 128, batches = 32;
+	long blocks;
+	size_t i;
+
+	start(&large, PAGES, 1);
+	tap_equal(process_discard(&large, filled, PAGES - filled), 0, "a part of a VM is free");
+	tap_equal(process_guest(&large, GUEST_FILL, 0, filled), 0, "the rest is filled");
+	tap_equal(mrm_vm_set(large.pid, "balloon_state", "ok\n"), 0, "its balloon is driven");
+	tap_equal(mrm_set_number("limit_bytes", LIMIT), 0, "there is no more than that");
+	tap_ok(wait_until(state_is_low, NULL, MRM_LONG), "the state is low");
+	for (i = 0; i < batches; i++) {
+		if (process_guest(&large, GUEST_FILL, filled + i * batch, batch) ||
+		    process_discard(&large, filled + i * batch, batch))
+			break;
+	}
+	tap_equal(i, batches, "pages are taken and given");
+	blocks = mrm_vm_get(large.pid, "blocks");
+	tap_between(blocks, 0, batches * batch / 8, "it was hardly blocked for them");
+	tap_equal(process_guest(&large, GUEST_FILL, filled, 4 * batch), 0, "pages are taken");
+	tap_between(mrm_vm_get(large.pid, "blocks") - blocks, batch, 5 * batch,
+		    "for those that are kept it is");
+	tap_ok(process_verify(&large), "every byte is right");
+	tap_equal(mrm_set("limit_bytes", "0"), 0, "there is memory again");
+	process_stop(&large);
+	mrm_nothing_left("after one that gave");
+}
+
 /* There is swap: it waits no longer than it takes to write. */
 static void test_taken(void)
 {
@@ -164,6 +197,7 @@ int main(void)
 	process_kill(&large);
 	mrm_set("limit_bytes", "0");
 	mrm_nothing_left("after a blocked one was killed");
+	test_gives();
 	test_taken();
 	return tap_done();
 }
