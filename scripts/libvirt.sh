@@ -44,10 +44,10 @@ wait_until() {
 			echo "in vain: $*"
 			return 1
 		fi
-		sleep "0.$tenths"
+		sleep "$((tenths / 10)).$((tenths % 10))"
 		# What takes long is asked for less often: on an emulated processor each time
 		# costs what it takes a guest to get on.
-		((tenths == 9 || tenths++))
+		((tenths += tenths < 30 ? tenths / 4 + 1 : 0))
 	done
 }
 

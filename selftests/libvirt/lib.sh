@@ -294,7 +294,7 @@ scan_at() {
 
 scan_forever() {
 	while echo 1 >"$mrm/share_scan_now"; do
-		sleep 0.2
+		sleep 1
 	done 2>/dev/null
 }
 
