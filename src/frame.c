@@ -97,7 +97,8 @@ bool mrm_frame_tryget(struct page *frame)
 /**
  * mrm_frame_alloc_near() - a private frame
  * @vm: whose memory cgroup is charged, whichever thread touches the page
- * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY
+ * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY; GFP_DMA32 or
+ *	GFP_DMA for a device that reaches no more
  * @near: a page on the node that it is to come from; NULL: as the current thread's policy says
  *
  * Context: May sleep and reclaim; the caller holds none of our spinlocks.
@@ -105,7 +106,8 @@ bool mrm_frame_tryget(struct page *frame)
  */
 struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *near)
 {
-	struct page *frame = alloc_charged(vm, GFP_HIGHUSER | flags, 0, near);
+	gfp_t gfp = flags & GFP_ZONEMASK ? GFP_USER : GFP_HIGHUSER;
+	struct page *frame = alloc_charged(vm, gfp | flags, 0, near);
 
 	if (!frame)
 		return NULL;

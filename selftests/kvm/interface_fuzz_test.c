@@ -55,6 +55,9 @@ static const struct rule {
 	{ "alloc_guest_large_page", false, 0644, 0, 1 },
 	{ "large_break_pct", false, 0644, 1, 100 },
 	{ "large_rebuild_rate", false, 0644, 0, 1024 },
+	{ "hot_io_threshold", false, 0644, 0, 1000000 },
+	{ "hot_io_period", false, 0644, 1, 3600 },
+	{ "hot_io_max", false, 0644, 0, 4096 },
 	/* A word. */
 	{ "zip_algorithm", false, 0644, 0, -1 },
 	{ "share", false, 0644, 0, 1 },

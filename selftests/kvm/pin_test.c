@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_xdp.h>
 #include <linux/io_uring.h>
 #include <linux/fs.h>
 #include <pthread.h>
@@ -15,13 +14,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk.h"
 #include "mrm.h"
+#include "pin.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -62,7 +61,7 @@ static void end(const char *when)
  * area, which it does not.
  */
 
-static long ring = -1, umem = -1;
+static long ring = -1;
 
 static long pin_uring(struct vm *v, void *arg)
 {
@@ -92,24 +91,15 @@ static long unpin_uring(struct vm *v, void *arg)
 
 static long pin_umem(struct vm *v, void *arg)
 {
-	struct xdp_umem_reg reg = {
-		.addr = (unsigned long)v->view.ram,
-		.len = PINNED * PAGE_SIZE,
-		.chunk_size = PAGE_SIZE,
-	};
-
 	(void)arg;
-	umem = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (umem < 0)
-		return -EPROTONOSUPPORT;
-	return setsockopt(umem, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ? -errno : 0;
+	return pin_pages(v, PINNED);
 }
 
 static long unpin_umem(struct vm *v, void *arg)
 {
 	(void)v;
 	(void)arg;
-	return close(umem) ? -errno : 0;
+	return unpin_pages();
 }
 
 /* Sum of the machine pages behind the pinned pages, to see whether they moved. */

@@ -2,7 +2,7 @@
 /*
  * DOC: Disks
  *
- * RAM disks, and device mapper's, whose table says what becomes of reads and writes.
+ * RAM disks, one whose controller reaches 32 bits of address, and device mapper's, whose table says what becomes of reads and writes.
  */
 #ifndef DISK_H
 #define DISK_H
@@ -13,6 +13,8 @@
 #define DISK_RAM	"/dev/ram0"	/* the first of four */
 #define DISK_RAM_BYTES	(64UL << 20)
 #define DISK_PATH	64		/* room for the path of one */
+
+#define DISK_NARROW	"/dev/disk/by-id/ata-ide"	/* scripts/host --ide */
 
 bool disk_ram(void);
 int disk_hand_over(const char *path, pid_t pid);

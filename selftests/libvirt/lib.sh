@@ -50,7 +50,8 @@ test_begin() {
 
 tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting
 	sample_period sample_pages sample_method idle_tax balance_period min_free balloon_max
-	limit_bytes zip_max alloc_guest_large_page large_break_pct large_rebuild_rate)
+	limit_bytes zip_max alloc_guest_large_page large_break_pct large_rebuild_rate
+	hot_io_threshold hot_io_period hot_io_max)
 
 # What the test changes is put back in the end.
 tunables_save() {

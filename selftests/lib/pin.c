@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pin.h"
+
+static int umem = -1;
+
+/**
+ * pin_pages() - pin pages of this process's VM
+ * @vm: the VM
+ * @pages: how many, from the beginning of RAM
+ * Return: 0; -EPROTONOSUPPORT where there is no AF_XDP; or why it is refused.
+ */
+long pin_pages(struct vm *vm, size_t pages)
+{
+	struct xdp_umem_reg reg = {
+		.addr = (unsigned long)vm->view.ram,
+		.len = pages * PAGE_SIZE,
+		.chunk_size = PAGE_SIZE,
+	};
+
+	umem = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (umem < 0)
+		return -EPROTONOSUPPORT;
+	return setsockopt(umem, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ? -errno : 0;
+}
+
+/**
+ * unpin_pages() - pin them no more
+ * Return: 0 or a negative errno.
+ */
+long unpin_pages(void)
+{
+	return close(umem) ? -errno : 0;
+}

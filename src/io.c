@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/freezer.h>
+#include <linux/io.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include "bounce.h"
+#include "compat.h"
+#include "frame.h"
+#include "guest_hot.h"
+#include "guest_page.h"
+#include "io.h"
+#include "vm.h"
+#include "vm_events.h"
+
+#define TRY_AGAIN	(HZ / 10)	/* jiffies, what was pinned */
+#define LOOK_EVERY	HZ		/* at the zone, while some are kept there */
+#define RETURNED	64		/* guest pages that go back up in a second, at the most */
+#define LOOKED_AT	4096		/* to find those that merely happen to be low */
+#define WISHES		16		/* that are looked at together */
+#define HOTTEST		64		/* lines in debugfs */
+
+struct mrm_io_tunables mrm_io_tunables = {
+	.threshold = 16,
+	.period = 10,
+	.max = 64,
+};
+
+/**
+ * struct hot - a guest page that is kept where a device reaches it
+ * @node: in the list low
+ * @vm_id: of the VM, which may be gone
+ * @index: the guest page
+ * @since: jiffies, when it was moved
+ */
+struct hot {
+	struct list_head node;
+	u32 vm_id;
+	unsigned long index;
+	unsigned long since;
+};
+
+static struct task_struct *thread;
+static DECLARE_WAIT_QUEUE_HEAD(wake);
+static bool kicked;
+static bool vms_ended;			/* since it was looked for last */
+
+/* Protects the list, which the thread alone changes; a leaf but for the mechanisms. */
+static DEFINE_MUTEX(low_lock);
+static LIST_HEAD(low);			/* that came first, first */
+static unsigned long nr_low;
+static struct zone *low_zone;		/* what they have come to */
+static atomic_long_t busy, refused;
+
+/* Where the search for what merely happens to be low goes on; the thread's alone. */
+static unsigned long next_id, next_index;
+
+static void kick(void)
+{
+	WRITE_ONCE(kicked, true);
+	wake_up(&wake);
+}
+
+/**
+ * mrm_io_changed() - a tunable has changed
+ */
+void mrm_io_changed(void)
+{
+	unsigned long threshold = READ_ONCE(mrm_io_tunables.threshold);
+
+	mrm_bounce_set(threshold ?: UINT_MAX, READ_ONCE(mrm_io_tunables.period) * HZ);
+	kick();
+}
+
+/**
+ * mrm_io_busy() - how often a hot guest page could not be moved, for it was in use
+ * Return: so many times.
+ */
+unsigned long mrm_io_busy(void)
+{
+	return atomic_long_read(&busy);
+}
+
+/**
+ * mrm_io_refused() - how often there was no low memory for one
+ * Return: so many times.
+ */
+unsigned long mrm_io_refused(void)
+{
+	return atomic_long_read(&refused);
+}
+
+static unsigned long most(void)
+{
+	return READ_ONCE(mrm_io_tunables.threshold) ?
+	       READ_ONCE(mrm_io_tunables.max) << (20 - PAGE_SHIFT) : 0;
+}
+
+/* Has the kernel begun to reclaim for what is below 4 GiB? */
+static bool zone_is_short(void)
+{
+	return low_zone && zone_page_state(low_zone, NR_FREE_PAGES) < low_wmark_pages(low_zone);
+}
+
+/* It is not kept any more, wherever it is.  Context: low_lock. */
+static void drop(struct hot *h)
+{
+	list_del(&h->node);
+	nr_low--;
+	kfree(h);
+}
+
+/* Context: low_lock.  Return: false if it stays as it cannot be moved now. */
+static bool give_back(struct hot *h)
+{
+	struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
+	int err;
+
+	if (vm) {
+		err = mrm_guest_hot_return(vm, h->index);
+		if (err == -EBUSY || err == -EAGAIN || err == -ENOMEM) {
+			mrm_vm_put(vm);
+			return false;
+		}
+		if (!err)
+			mrm_count(vm, MRM_RETURNED, 1);
+		mrm_guest_set_cold(vm, h->index);
+		mrm_vm_put(vm);
+	}
+	drop(h);
+	return true;
+}
+
+/* Those that came first go, but none that came in this period, unless @all.  Context: low_lock. */
+static void give_some_back(unsigned long n, bool all)
+{
+	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, looked = nr_low;
+	struct hot *h;
+
+	while (n && looked-- && (h = list_first_entry_or_null(&low, struct hot, node))) {
+		if (!all && time_before(jiffies, h->since + period))
+			return;
+		if (give_back(h))
+			n--;
+		else
+			list_move_tail(&h->node, &low);
+	}
+}
+
+/* A guest page has a low frame, but no device has asked for that. */
+static void move_out_of_the_way(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = mrm_guest_page_get(vm, index);
+	bool move;
+
+	if (!frame)
+		return;
+	move = page_to_phys(frame) < MRM_LOW_END && !mrm_frame_is_shared(frame) &&
+	       !mrm_frame_is_large(frame) && !mrm_guest_is_hot(vm, index);
+	put_page(frame);
+	if (move && !mrm_guest_hot_return(vm, index))
+		mrm_count(vm, MRM_RETURNED, 1);
+}
+
+/* Look at some guest pages, going round all VMs. */
+static void clear_low_memory(void)
+{
+	unsigned long looked = 0, vms = mrm_nr_vms() + 1;
+	struct mrm_vm *vm;
+
+	while (vms-- && looked < LOOKED_AT) {
+		unsigned long id = next_id;
+
+		vm = mrm_vm_next(&id);
+		if (!vm) {
+			next_id = next_index = 0;
+			continue;
+		}
+		if (!mrm_vm_not_to_take(vm)) {
+			while (looked < LOOKED_AT &&
+			       xa_find(&vm->pages, &next_index, ULONG_MAX, MRM_MARK_PRIVATE)) {
+				move_out_of_the_way(vm, next_index++);
+				looked++;
+				mrm_cond_resched();
+			}
+		}
+		if (looked < LOOKED_AT) {
+			next_id = id;
+			next_index = 0;
+		}
+		mrm_vm_put(vm);
+	}
+}
+
+/* Keep count of one that has been moved.  Context: low_lock. */
+static int keep(struct mrm_vm *vm, unsigned long index, u64 limit)
+{
+	struct hot *h = kmalloc(sizeof(*h), GFP_KERNEL | MRM_SPARE);
+	int err;
+
+	if (!h)
+		return -ENOMEM;
+	err = mrm_guest_set_hot(vm, index, limit);
+	if (err) {
+		kfree(h);
+		return err;
+	}
+	*h = (struct hot){ .vm_id = vm->id, .index = index, .since = jiffies };
+	list_add_tail(&h->node, &low);
+	nr_low++;
+	return 0;
+}
+
+/* The zone that low frames are of, as soon as there is one. */
+static void learn_zone(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = low_zone ? NULL : mrm_guest_page_get(vm, index);
+
+	if (!frame)
+		return;
+	if (page_to_phys(frame) < MRM_LOW_END)
+		low_zone = page_zone(frame);
+	put_page(frame);
+}
+
+/* Context: low_lock.  Return: as mrm_guest_hot_move(); -ENOSPC if the budget is used up. */
+static int move_down(struct mrm_vm *vm, unsigned long index, u64 limit)
+{
+	bool is_hot = mrm_guest_is_hot(vm, index);
+	int err;
+
+	if (!is_hot && nr_low >= most()) {
+		give_some_back(1, false);
+		if (nr_low >= most())
+			return -ENOSPC;
+	}
+	if (zone_is_short())
+		return -ENOMEM;
+	/* First, so that whatever frame it gets meanwhile is a low one. */
+	if (!is_hot) {
+		err = keep(vm, index, limit);
+		if (err)
+			return err;
+	}
+	err = mrm_guest_hot_move(vm, index, limit);
+	if (!err) {
+		mrm_count(vm, MRM_REMAPPED, 1);
+		learn_zone(vm, index);
+	}
+	/* One that could not be moved is not kept, either, but for one in use. */
+	if (!is_hot && err && err != -EBUSY && err != -EAGAIN && err != -EALREADY) {
+		mrm_guest_set_cold(vm, index);
+		drop(list_last_entry(&low, struct hot, node));
+	}
+	return err;
+}
+
+/* Which VM's guest page is it, if it still is one's?  Return: the VM with a reference, or NULL. */
+static struct mrm_vm *owner(unsigned long pfn, unsigned long *index)
+{
+	struct page *frame = pfn_to_online_page(pfn);
+	struct mrm_vm *vm = NULL;
+
+	if (!frame || !mrm_frame_tryget(frame))
+		return NULL;
+	if (!mrm_frame_is_shared(frame)) {
+		rcu_read_lock();
+		vm = mrm_vm_at(mrm_frame_vm(frame));
+		if (vm && !mrm_vm_get(vm))
+			vm = NULL;
+		rcu_read_unlock();
+	}
+	/* The answer may be another one by now; the guest page that it names exists. */
+	if (vm) {
+		*index = mrm_frame_guest_page(frame);
+		if (!mrm_guest_page_is(vm, *index, frame)) {
+			mrm_vm_put(vm);
+			vm = NULL;
+		}
+	}
+	put_page(frame);
+	return vm;
+}
+
+/**
+ * struct wish - a guest page that is hot
+ * @vm: the VM, with a reference
+ * @index: the guest page
+ * @limit: the last address that the device reaches
+ * @slot: where it is counted
+ */
+struct wish {
+	struct mrm_vm *vm;
+	unsigned long index;
+	u64 limit;
+	unsigned int slot;
+};
+
+/*
+ * What has become hot, as guest pages: to move one may break a large frame, and give others
+ * another.  Return: how many; 0: that was all.
+ */
+static unsigned int find_hot(unsigned int *slot, struct wish *wishes, unsigned int most)
+{
+	unsigned int least = READ_ONCE(mrm_io_tunables.threshold), n = 0;
+	struct mrm_bounce b;
+
+	while (least && n < most && mrm_bounce_next(slot, least, &b)) {
+		struct wish *w = &wishes[n];
+
+		*w = (struct wish){ .limit = b.device->limit, .slot = *slot - 1 };
+		w->vm = owner(b.pfn, &w->index);
+		if (w->vm)
+			n++;
+		else
+			mrm_bounce_forget(w->slot);
+	}
+	return n;
+}
+
+/* Context: low_lock.  Return: it is to be tried again. */
+static bool grant(const struct wish *w)
+{
+	int err = mrm_vm_not_to_take(w->vm) ? -EPERM : move_down(w->vm, w->index, w->limit);
+
+	if (err == -EBUSY || err == -EAGAIN) {
+		atomic_long_inc(&busy);
+		return true;
+	}
+	if (err == -ENOMEM || err == -ENOSPC)
+		atomic_long_inc(&refused);
+	/* Until it is hot once more. */
+	mrm_bounce_forget(w->slot);
+	return false;
+}
+
+/* Context: low_lock.  Return: some are to be tried again. */
+static bool move_hot(void)
+{
+	struct wish wishes[WISHES];
+	unsigned int slot = 0, i, n;
+	bool again = false;
+
+	while ((n = find_hot(&slot, wishes, WISHES))) {
+		for (i = 0; i < n; i++) {
+			again |= grant(&wishes[i]);
+			mrm_vm_put(wishes[i].vm);
+			mrm_cond_resched();
+		}
+	}
+	return again;
+}
+
+/* Of VMs that are gone.  Context: low_lock. */
+static void forget_ended(void)
+{
+	struct hot *h, *tmp;
+
+	list_for_each_entry_safe(h, tmp, &low, node) {
+		struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
+
+		if (vm)
+			mrm_vm_put(vm);
+		else
+			drop(h);
+	}
+}
+
+static bool work(void)
+{
+	bool again;
+
+	mutex_lock(&low_lock);
+	if (xchg(&vms_ended, false))
+		forget_ended();
+	if (nr_low > most())
+		give_some_back(nr_low - most(), true);
+	again = move_hot();
+	if (zone_is_short()) {
+		give_some_back(RETURNED, false);
+		clear_low_memory();
+	}
+	mutex_unlock(&low_lock);
+	return again;
+}
+
+static int io_thread(void *unused)
+{
+	bool again = false;
+	long timeout;
+
+	set_freezable();
+	while (!kthread_should_stop()) {
+		timeout = again ? TRY_AGAIN : READ_ONCE(nr_low) ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
+		wait_event_freezable_timeout(wake, READ_ONCE(kicked) || kthread_should_stop(),
+					     timeout);
+		/* Before it is looked what there is to do: who comes later kicks again. */
+		smp_store_mb(kicked, false);
+		again = work();
+	}
+	return 0;
+}
+
+static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
+{
+	if (event == MRM_VM_ENDED && READ_ONCE(nr_low)) {
+		WRITE_ONCE(vms_ended, true);
+		kick();
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block vm_nb = {
+	.notifier_call = vm_event,
+};
+
+/**
+ * mrm_io_show_devices() - for debugfs: name, last address it reaches, copies, bytes
+ * @m: where to
+ */
+void mrm_io_show_devices(struct seq_file *m)
+{
+	const struct mrm_bounce_device *d;
+	unsigned int i;
+
+	for (i = 0; (d = mrm_bounce_device(i)); i++)
+		seq_printf(m, "%s %#llx %ld %ld\n", d->name, d->limit,
+			   atomic_long_read(&d->bounces), atomic_long_read(&d->bytes));
+}
+
+/* One that is copied more often comes first; those that are least go. */
+static unsigned int insert(struct mrm_bounce *top, unsigned int n, const struct mrm_bounce *b)
+{
+	unsigned int at = n < HOTTEST ? n : n - 1;
+
+	if (n == HOTTEST && top[at].n >= b->n)
+		return n;
+	while (at && top[at - 1].n < b->n) {
+		top[at] = top[at - 1];
+		at--;
+	}
+	top[at] = *b;
+	return min(n + 1, (unsigned int)HOTTEST);
+}
+
+/**
+ * mrm_io_show_hottest() - for debugfs: VM's pid, address, copies in this period, device
+ * @m: where to
+ */
+void mrm_io_show_hottest(struct seq_file *m)
+{
+	struct mrm_bounce b, *top = kcalloc(HOTTEST, sizeof(*top), GFP_KERNEL);
+	unsigned int slot = 0, n = 0, i;
+
+	if (!top) {
+		seq_puts(m, "no memory\n");
+		return;
+	}
+	while (mrm_bounce_next(&slot, 1, &b))
+		n = insert(top, n, &b);
+	for (i = 0; i < n; i++) {
+		unsigned long index;
+		struct mrm_vm *vm = owner(top[i].pfn, &index);
+
+		if (!vm)
+			continue;
+		seq_printf(m, "%d %#lx %u %s\n", vm->pid, index << PAGE_SHIFT, top[i].n,
+			   top[i].device->name);
+		mrm_vm_put(vm);
+	}
+	kfree(top);
+}
+
+/**
+ * mrm_io_show_low() - for debugfs: VM's pid, address, seconds, of what is kept low
+ * @m: where to
+ */
+void mrm_io_show_low(struct seq_file *m)
+{
+	struct hot *h;
+
+	mutex_lock(&low_lock);
+	list_for_each_entry(h, &low, node) {
+		struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
+
+		if (!vm)
+			continue;
+		seq_printf(m, "%d %#lx %lu\n", vm->pid, h->index << PAGE_SHIFT,
+			   (jiffies - h->since) / HZ);
+		mrm_vm_put(vm);
+	}
+	mutex_unlock(&low_lock);
+}
+
+/**
+ * mrm_io_init() - count, and start the thread
+ * Return: 0 or an error.
+ */
+int mrm_io_init(void)
+{
+	struct task_struct *task = kthread_run(io_thread, NULL, "mrm_io");
+	int err;
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	mrm_io_changed();
+	err = mrm_bounce_init(kick);
+	if (err) {
+		kthread_stop(task);
+		return err;
+	}
+	thread = task;
+	mrm_vm_register_notifier(&vm_nb);
+	return 0;
+}
+
+/**
+ * mrm_io_exit() - stop it; there are no VMs
+ */
+void mrm_io_exit(void)
+{
+	struct hot *h, *tmp;
+
+	mrm_vm_unregister_notifier(&vm_nb);
+	mrm_bounce_exit();
+	kthread_stop(thread);
+	list_for_each_entry_safe(h, tmp, &low, node)
+		drop(h);
+}
