@@ -20,12 +20,10 @@
 #define SLOTS		BIT(SLOT_BITS)
 #define TRIES		8		/* neighbouring slots that are looked at */
 #define DEVICE_BITS	6
-#define PFN_BITS	36		/* 48 bits of address */
 
 /**
  * struct slot - copies of one frame for one device
- * @key: the VM's number, as far as there is room, the frame's and the device's, and never 0;
- *	0: free
+ * @key: the frame's number and the device's, and never 0; 0: free
  * @since: jiffies, cut to 32 bits, when its period began
  * @n: copies since then
  */
@@ -107,11 +105,9 @@ static struct mrm_bounce_device *add_device(struct device *dev)
 	return d;
 }
 
-/* With the VM: what was counted of a frame is not its next owner's. */
-static u64 key_of(const struct mrm_vm *vm, unsigned long pfn, const struct mrm_bounce_device *d)
+static u64 key_of(unsigned long pfn, const struct mrm_bounce_device *d)
 {
-	return (u64)vm->id << (PFN_BITS + DEVICE_BITS) | (u64)pfn << DEVICE_BITS |
-	       (d - devices + 1);
+	return (u64)pfn << DEVICE_BITS | (d - devices + 1);
 }
 
 static bool is_over(const struct slot *s)
@@ -205,7 +201,7 @@ static void probe_bounced(void *unused, struct device *dev, dma_addr_t dev_addr,
 		/* It is copied for another reason than where it is: nothing helps. */
 		if ((at | ~PAGE_MASK) <= d->limit)
 			continue;
-		n = count(key_of(vm, PHYS_PFN(at), d));
+		n = count(key_of(PHYS_PFN(at), d));
 		if (!n)
 			atomic_long_inc(&missed);
 		else if (n == READ_ONCE(threshold))
@@ -230,7 +226,7 @@ bool mrm_bounce_next(unsigned int *slot, unsigned int least, struct mrm_bounce *
 		if (!key || is_over(s))
 			continue;
 		b->n = atomic_read(&s->n);
-		b->pfn = key >> DEVICE_BITS & (BIT(PFN_BITS) - 1);
+		b->pfn = key >> DEVICE_BITS;
 		b->device = &devices[(key & (BIT(DEVICE_BITS) - 1)) - 1];
 		if (b->n >= least && READ_ONCE(s->key) == key)
 			return true;

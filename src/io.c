@@ -360,10 +360,18 @@ static bool move_hot(void)
 	return again;
 }
 
-/* Of VMs that are gone.  Context: low_lock. */
+/*
+ * Of VMs that are gone.  What was counted of their frames is not the next owner's, and there is
+ * no telling whose they were.  Context: low_lock.
+ */
 static void forget_ended(void)
 {
+	unsigned int slot = 0;
+	struct mrm_bounce b;
 	struct hot *h, *tmp;
+
+	while (mrm_bounce_next(&slot, 0, &b))
+		mrm_bounce_forget(slot - 1);
 
 	list_for_each_entry_safe(h, tmp, &low, node) {
 		struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
@@ -412,7 +420,7 @@ static int io_thread(void *unused)
 
 static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
 {
-	if (event == MRM_VM_ENDED && READ_ONCE(nr_low)) {
+	if (event == MRM_VM_ENDED) {
 		WRITE_ONCE(vms_ended, true);
 		kick();
 	}
