@@ -99,6 +99,7 @@ static struct mrm_bounce_device *add_device(struct device *dev)
 		d->dev = dev;
 		strscpy(d->name, dev_name(dev), sizeof(d->name));
 		d->limit = limit_of(dev);
+		/* Who finds the number finds the device. */
 		smp_store_release(&nr_devices, nr_devices + 1);
 	}
 	raw_spin_unlock_irqrestore(&devices_lock, flags);
@@ -250,6 +251,7 @@ void mrm_bounce_forget(unsigned int slot)
  */
 const struct mrm_bounce_device *mrm_bounce_device(unsigned int i)
 {
+	/* Pairs with the release in add_device(). */
 	return i < smp_load_acquire(&nr_devices) ? &devices[i] : NULL;
 }
 

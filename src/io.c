@@ -182,7 +182,8 @@ static void clear_low_memory(void)
 
 		vm = mrm_vm_next(&id);
 		if (!vm) {
-			next_id = next_index = 0;
+			next_id = 0;
+			next_index = 0;
 			continue;
 		}
 		if (!mrm_vm_not_to_take(vm)) {

@@ -75,7 +75,7 @@ static void fill(size_t first, size_t count, uint32_t id)
 	for (i = first; i < first + count; i++)
 		vm.states[i] = id + i;
 	if (process_guest(&vm, GUEST_FILL, first, count))
-		tap_bail("cannot fill");
+		tap_bail("a guest does not fill its RAM");
 }
 
 /* Every guest page is on the disk as it is in RAM, so whatever is read is right. */
@@ -156,8 +156,8 @@ static void test_kept(void)
 	fill(0, HOT, 1);
 	are_not_copied(0, HOT, "touched again");
 
-	for (size_t i = 0; i < HOT; i++)
-		vm.states[i] = vm.states[HOT + i] = THIN | 7;
+	for (size_t i = 0; i < 2 * HOT; i++)
+		vm.states[i] = THIN | 7;
 	process_guest(&vm, GUEST_FILL, 0, 2 * HOT);
 	tap_ok(mrm_full_pass(), "a scan");
 	tap_between(mrm_vm_get(vm.pid, "shared_pages"), 2 * HOT, 2 * HOT, "they are shared");
@@ -263,7 +263,8 @@ static void test_budget(void)
 	ms = now_ms() - ms;
 	moves = mrm_vm_get(vm.pid, "io_remapped_pages") - moves;
 	tap_note("%ld moves in %ld ms", moves, ms);
-	tap_between(moves, 1, BUDGET * (2 + ms / 1000), "others get their turn, but not all the time");
+	tap_between(moves, 1, BUDGET * (2 + ms / 1000),
+		    "others get their turn, but not all the time");
 	tap_between(mrm_get("io_low_bytes"), 0, BUDGET * PAGE_SIZE, "there are no more than that");
 	mrm_set_number("hot_io_max", 0);
 	tap_ok(mrm_wait("io_low_bytes", 0, 0, MRM_LONG), "with none allowed, all go back");
