@@ -34,6 +34,21 @@ bool mrm_guest_is_hot(struct mrm_vm *vm, unsigned long index)
 }
 
 /**
+ * mrm_guest_any_hot() - is one of some guest pages?
+ * @vm: the VM
+ * @first: the first of them
+ * @pages: how many
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_guest_any_hot(struct mrm_vm *vm, unsigned long first, unsigned long pages)
+{
+	return !xa_empty(&vm->hot) &&
+	       xa_find(&vm->hot, &first, first + pages - 1, XA_PRESENT);
+}
+
+/**
  * mrm_guest_set_hot() - from now on it is
  * @vm: the VM
  * @index: the guest page

@@ -10,7 +10,8 @@
  *   pinned        not now: the DMA that made it hot is still under way; tried again
  *   shared        not moved: its frame is others', too.  Who writes to it gets a frame of its
  *                 own, and that is a low one
- *   large         the large frame is broken, then its part is moved
+ *   large         the large frame is broken, then its part is moved; there is none again as
+ *                 long as one of its guest pages is hot
  *   zipped, swapped, or nothing
  *                 there is nothing to move; it gets a low frame when it gets one
  */
@@ -28,6 +29,7 @@ struct page;
 int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit);
 int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_is_hot(struct mrm_vm *vm, unsigned long index);
+bool mrm_guest_any_hot(struct mrm_vm *vm, unsigned long first, unsigned long pages);
 int mrm_guest_set_hot(struct mrm_vm *vm, unsigned long index, u64 limit);
 void mrm_guest_set_cold(struct mrm_vm *vm, unsigned long index);
 void mrm_guest_hot_forget(struct mrm_vm *vm);

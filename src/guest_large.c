@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_hot.h"
 #include "guest_large.h"
 #include "guest_page.h"
 #include "large_reserve.h"
@@ -99,7 +100,7 @@ static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 	    vmf->vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE))
 		return false;
 	/* Where a page table is it stays, and no more than parts are mapped. */
-	return pmd_none(READ_ONCE(*vmf->pmd)) &&
+	return pmd_none(READ_ONCE(*vmf->pmd)) && !mrm_guest_any_hot(vm, index, PARTS) &&
 	       !xa_find(&vm->pages, &index, index + PARTS - 1, XA_PRESENT);
 }
 

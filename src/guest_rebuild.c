@@ -12,6 +12,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_hot.h"
 #include "guest_large.h"
 #include "guest_page.h"
 #include "trace.h"
@@ -219,7 +220,7 @@ static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
  * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES
  *
  * If three quarters of them have a frame, and the rest hold nothing, and a quarter were touched
- * since they got it: what is unmapped is not in use.  The page table is left in place: see
+ * since they got it: what is unmapped is not in use.  None of them may be hot (guest_hot.h).  The page table is left in place: see
  * mrm_guest_file_remap().
  *
  * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
@@ -233,7 +234,7 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 {
 	int err = -EBUSY;
 
-	if (!READ_ONCE(vm->large) || !worth_it(vm, first))
+	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) || !worth_it(vm, first))
 		return -EINVAL;
 	if (!mmget_not_zero(vm->mm))
 		return -EBUSY;
