@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Guests that run fio on a disk which reaches 32 bits of address.  Sourced by tests and
+# comparisons with whole guests, after libvirt.sh.
+#
+# The guests' disks are pieces of the host's IDE disk, past the host's page cache, so what a
+# guest reads and writes goes to and from its own memory.
+
+fio_disk=/dev/disk/by-id/ata-ide	# scripts/host --ide
+fio_tool=/run/mrm/fio.tar
+
+# fio_begin - make the archive that guests run fio from: it, and what it is linked with.
+fio_begin() {
+	local dir=/run/mrm/fio
+	mkdir -p "$dir"/{dev,proc,tmp}
+	# shellcheck disable=SC2046 # paths without spaces
+	cp --parents -L $(ldd /usr/bin/fio | grep -o '/[^ ]*') /usr/bin/fio "$dir"
+	tar -c -f "$fio_tool" -C "$dir" .
+	rm -r "$dir"
+	# A disk has whole sectors, and an archive may be longer.
+	truncate -s %1M "$fio_tool"
+	modprobe -q dm_mod
+}
+
+# fio_piece NAME FIRST_MIB MIB - a piece of the disk, as /dev/mapper/NAME.
+fio_piece() {
+	dmsetup create "$1" --table "0 $(($3 << 11)) linear $fio_disk $(($2 << 11))" &&
+		dmsetup mknodes "$1"
+}
+
+# fio_devices NAME AIO - XML of a guest's disks: vda is the archive, vdb the piece NAME.
+# AIO is native or io_uring, QEMU's ways to do I/O past the cache; threads is the third.
+fio_devices() {
+	cat <<-XML
+	<disk type='file' device='disk'>
+	  <driver name='qemu' type='raw' cache='writeback'/>
+	  <source file='$fio_tool'/><target dev='vda' bus='virtio'/>
+	  <readonly/><shareable/>
+	</disk>
+	<disk type='block' device='disk'>
+	  <driver name='qemu' type='raw' cache='none' io='$2'/>
+	  <source dev='/dev/mapper/$1'/><target dev='vdb' bus='virtio'/>
+	</disk>
+	XML
+}
+
+# fio_run OPTION... - what such a guest runs, to the end; console lines "fio: ..." are its.
+fio_run() {
+	echo "mkdir /fio; tar -x -f /dev/vda -C /fio; mount -o bind /dev /fio/dev;" \
+		"mount -t proc proc /fio/proc;" \
+		"chroot /fio /usr/bin/fio --filename=/dev/vdb --minimal $* | sed s/^/fio:\\ /"
+}
