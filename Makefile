@@ -105,4 +105,7 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-policy figures style check-host clean help
+bench-io:			## guests' disks on one that reaches 32 bits of address: copies (an hour)
+	@scripts/host --smp 1 --ide 64M --budget 7200 -- selftests/bench/bench-io
+
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-io bench-policy figures style check-host clean help

@@ -85,9 +85,9 @@ if [ ! -e "$fio_disk" ]; then
 fi
 fio_begin
 check "each has a piece of the disk" eval 'fio_piece a 0 $piece && fio_piece b $piece $piece'
-define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk \
+define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices a native)"
-define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk \
+define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices b io_uring)"
 echo 4 >"$mrm/hot_io_threshold"
 check "guests start" start a b
