@@ -45,9 +45,14 @@ fio_devices() {
 	XML
 }
 
-# fio_run OPTION... - what such a guest runs, to the end; console lines "fio: ..." are its.
-fio_run() {
+# fio_mount - what such a guest runs before any fio_run.
+fio_mount() {
 	echo "mkdir /fio; mount -t erofs -o ro /dev/vda /fio; mount -o bind /dev /fio/dev;" \
-		"mount -t proc proc /fio/proc;" \
-		"chroot /fio /usr/bin/fio --filename=/dev/vdb --minimal $* | sed s/^/fio:\\ /"
+		"mount -t proc proc /fio/proc;"
+}
+
+# fio_run OPTION... - what it runs, to the end; console lines "fio: ..." are what fio says, a
+# line for each job when all of them are through.
+fio_run() {
+	echo "chroot /fio /usr/bin/fio --filename=/dev/vdb --minimal $* | sed s/^/fio:\\ /;"
 }
