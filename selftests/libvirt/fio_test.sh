@@ -27,10 +27,9 @@ test_cleanup() {
 
 # job NAME DIRECT - without an end; what is wrong ends it.
 job() {
-	fio_mount
-	fio_run "--name=$1 --direct=$2 --ioengine=psync --rw=randrw --bsrange=4k-64k" \
-		"--size=$((piece - 1))m --verify=crc32c --verify_fatal=1 --verify_backlog=64" \
-		"--time_based --runtime=$((seconds * 20)) --status-interval=5"
+	echo "$(fio_mount)" "$(fio_run "--name=$1 --direct=$2 --ioengine=psync --rw=randrw" \
+		"--bsrange=4k-64k --size=$((piece - 1))m --verify=crc32c --verify_fatal=1" \
+		"--verify_backlog=64 --time_based --runtime=$((seconds * 20)) --status-interval=5")"
 }
 
 bounced() {
