@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -405,7 +406,8 @@ static void end(const char *what, const struct watch *w, long seconds)
 	wait_until(is_accounted_for, NULL, MRM_LONG);
 	mrm_check(what);
 	for (i = 0; i < nr_vms; i++)
-		tap_ok(process_verify(&vms[i]), "%s: VM %u: every byte is right in the end", what, i);
+		tap_ok(process_verify(&vms[i]), "%s: VM %u: every byte is right",
+		       what, i);
 	tap_note("%s: state hard %ld %% of the time, low %ld %%; no room %ld %%", what,
 		 100 * w->hard / w->looks, 100 * w->low / w->looks, 100 * w->full / w->looks);
 	tap_note("%s: %ld changes, the slowest %d of them took %ld ms; %ld errors told", what,
@@ -503,10 +505,11 @@ static void test_full(long seconds, long limit, uint64_t seed)
 	unsigned int i;
 
 	snprintf(command, sizeof(command),
-		 "modprobe -q ext4; mkfs.ext4 -q -F -O ^has_journal -m 0 /dev/mapper/%s %luM && mkdir -p " MOUNT,
+		 "modprobe -q ext4; mkfs.ext4 -q -F -O ^has_journal -m 0 /dev/mapper/%s %luM",
 		 disk_name(0), mib < disk_mib ? mib : disk_mib);
 	if (system(command))
 		tap_bail("no file system: %s", command);
+	mkdir(MOUNT, 0700);
 	snprintf(command, sizeof(command), "/dev/mapper/%s", disk_name(0));
 	if (mount(command, MOUNT, "ext4", 0, NULL))
 		tap_bail("cannot mount %s: %s", command, strerror(errno));
