@@ -258,7 +258,7 @@ static bool set_take(const struct client *c, const struct mrm_balloon *b, unsign
 	const struct mrm_take t = {
 		.consumed = c->m.consumed,
 		.target = b->target,
-		/* One that nobody set keeps nobody from anything: sizes shrink before memory goes. */
+		/* One that nobody set limits nothing: sizes shrink before memory goes. */
 		.max = c->vm->balance.max ? c->max : ULONG_MAX,
 		.balloons = READ_ONCE(c->vm->balance.balloon_state) == MRM_BALLOON_OK &&
 			    (b->held < balloon || balloon < mrm_policy_balloon_limit(b)),

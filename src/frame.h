@@ -35,8 +35,8 @@
  *   LEFT             parts that still are guest pages'; what the others hold is nobody's
  *   BROKEN           some part is not: it is never mapped as a whole again
  *   REBUILT          it was made of frames of 4 KiB, and has not been mapped as a whole since
- *   ZEROES           of each 64 parts, in a byte: those that held zeroes when last scanned
- *   SAVES            the same: those that breaking it would save
+ *   SAVES            of each 64 parts, in a byte: those that breaking it would save, as last
+ *                    scanned
  */
 #ifndef MRM_FRAME_H
 #define MRM_FRAME_H
@@ -68,14 +68,12 @@ struct mrm_vm;
  * @MRM_LARGE_LEFT: parts that are guest pages'
  * @MRM_LARGE_IS_BROKEN: not all are
  * @MRM_LARGE_IS_REBUILT: it has not been mapped as a whole since it was rebuilt
- * @MRM_LARGE_ZEROES: those that held zeroes, a byte for each 64
  * @MRM_LARGE_SAVES: those that breaking it would save, a byte for each 64
  */
 enum mrm_large_word {
 	MRM_LARGE_LEFT,
 	MRM_LARGE_IS_BROKEN,
 	MRM_LARGE_IS_REBUILT,
-	MRM_LARGE_ZEROES,
 	MRM_LARGE_SAVES
 };
 

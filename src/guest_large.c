@@ -405,9 +405,6 @@ bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_lar
 		*look = (struct mrm_large_look){
 			.rebuilt = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_REBUILT)),
 			.broken = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_BROKEN)),
-			.left = READ_ONCE(*mrm_large_word(part, MRM_LARGE_LEFT)),
-			.zeroes = sum_of_bytes(READ_ONCE(*mrm_large_word(part,
-									 MRM_LARGE_ZEROES))),
 			.saves = sum_of_bytes(READ_ONCE(*mrm_large_word(part, MRM_LARGE_SAVES))),
 		};
 	put_page(part);
@@ -426,19 +423,16 @@ static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n,
 /**
  * mrm_guest_large_scanned() - note what some parts of a large frame held
  * @frame: one of 64 parts, with a reference
- * @zeroes: parts of those that held zeroes
  * @saves: parts that breaking it would save
  * @begins: @frame is the first of the 64: forget what they held before
  *
  * Context: The share lock is held: nobody else notes anything.
  */
-void mrm_guest_large_scanned(struct page *frame, unsigned int zeroes, unsigned int saves,
-			     bool begins)
+void mrm_guest_large_scanned(struct page *frame, unsigned int saves, bool begins)
 {
 	unsigned int shift = mrm_frame_part(frame) / WORD_PARTS * 8;
 
 	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
 		return;
-	add_to_byte(mrm_large_word(frame, MRM_LARGE_ZEROES), shift, zeroes, begins);
 	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), shift, saves, begins);
 }

@@ -31,13 +31,11 @@ enum mrm_large_event { MRM_LARGE_WAS_POPULATED, MRM_LARGE_WAS_BROKEN, MRM_LARGE_
  * struct mrm_large_look - what a large frame is like
  * @broken: it is
  * @rebuilt: it was, and has not been mapped as a whole since
- * @left: parts that are guest pages'
- * @zeroes: parts that held zeroes when they were last scanned
  * @saves: parts that breaking it would save
  */
 struct mrm_large_look {
 	bool broken, rebuilt;
-	unsigned int left, zeroes, saves;
+	unsigned int saves;
 };
 
 void mrm_guest_large_allow(bool allow);
@@ -50,7 +48,6 @@ bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long 
 void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first);
 bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look);
-void mrm_guest_large_scanned(struct page *frame, unsigned int zeroes, unsigned int saves,
-			     bool begins);
+void mrm_guest_large_scanned(struct page *frame, unsigned int saves, bool begins);
 
 #endif

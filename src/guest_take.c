@@ -37,7 +37,8 @@ static bool lock_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 		if (!frame)
 			continue;
 		/* Large ones are broken first. */
-		if (mrm_frame_is_large(frame) || PageHWPoison(frame) || (!all && !mrm_frame_contents_zero(frame)) ||
+		if (mrm_frame_is_large(frame) || PageHWPoison(frame) ||
+		    (!all && !mrm_frame_contents_zero(frame)) ||
 		    folio_maybe_dma_pinned(page_folio(frame)) ||
 		    mrm_entry_lock_private(vm, first + i, frame)) {
 			put_page(frame);

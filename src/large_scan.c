@@ -76,17 +76,17 @@ static bool meet(u64 hash, struct page *part)
  */
 void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
 {
-	bool zero = mrm_frame_contents_zero(part), saved = zero;
+	bool saved = mrm_frame_contents_zero(part);
 	u64 hash;
 
-	if (!zero) {
+	if (!saved) {
 		make_room();
 		hash = mrm_frame_compute_hash(part, vm->salt);
 		/* Both are asked: the one learns by it. */
 		saved = meet(hash, part);
 		saved |= mrm_frame_table_has(hash, vm->salt);
 	}
-	mrm_guest_large_scanned(part, zero, saved, !(mrm_frame_part(part) % 64));
+	mrm_guest_large_scanned(part, saved, !(mrm_frame_part(part) % 64));
 }
 
 /**

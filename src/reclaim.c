@@ -243,7 +243,7 @@ static void take_at_once(struct mrm_vm *vm, unsigned long to, long *left)
 	if (mrm_vm_not_to_take(vm))
 		return;
 	while (*left > 0 && frames_left(vm) > to && worth_it(&r)) {
-		/* What cannot be written now is not unmapped for nothing; a suspend waits for us. */
+		/* What cannot be written is not unmapped for nothing; a suspend waits for us. */
 		if (mrm_guest_swap_busy(vm) || freezing(current))
 			return;
 		freed = 0;

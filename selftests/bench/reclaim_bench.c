@@ -394,8 +394,8 @@ static void compare(const char *name, enum system ours, enum system theirs, enum
 	for (i = 0; i < repeats; i++)
 		ratio[i] = results[ours][m][i] / results[theirs][m][i];
 	qsort(ratio, repeats, sizeof(ratio[0]), by_value);
-	printf("ratio %s %.3f (%.3f-%.3f)\n", name, spread(ours, m).median / spread(theirs, m).median,
-	       ratio[0], ratio[repeats - 1]);
+	printf("ratio %s %.3f (%.3f-%.3f)\n", name,
+	       spread(ours, m).median / spread(theirs, m).median, ratio[0], ratio[repeats - 1]);
 }
 
 static void print_ratios(void)
@@ -436,8 +436,8 @@ static void describe(void)
 	uname(&u);
 	printf("kernel %s, %ld processors%s\n", u.release, sysconf(_SC_NPROCESSORS_ONLN),
 	       vm_emulated() ? ", emulated (TCG): times are no machine's, ratios may shift" : "");
-	printf("a guest of %zu MiB; where it is compressed, by %s, three quarters of each page are\n"
-	       "zero, elsewhere nothing is; read in an order without neighbours; the kernel's\n"
+	printf("a guest of %zu MiB; where it is compressed, by %s, three quarters of each page\n"
+	       "are zero, elsewhere nothing is; read in an order without neighbours; the kernel's\n"
 	       "page-cluster is 3, without read-ahead 0\n", pages / 256, algorithm);
 	printf("taken by memory.reclaim of its cgroup, and by reclaim in the module's debugfs;\n"
 	       "CPU time is that of the whole host, which does nothing else\n");
@@ -464,8 +464,8 @@ static unsigned long parse_number(const char *text, unsigned long low, unsigned 
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (*end || end == text || n < low || n > high) {
-		fprintf(stderr, "reclaim_bench: \"%s\" is not a number from %lu to %lu\n", text, low,
-			high);
+		fprintf(stderr, "reclaim_bench: \"%s\" is not a number from %lu to %lu\n", text,
+			low, high);
 		exit(2);
 	}
 	return n;

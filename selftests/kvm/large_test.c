@@ -48,7 +48,7 @@ static void fill(long first, long count, uint32_t id)
 	for (i = first; i < first + count; i++)
 		vm.states[i] = id + i;
 	if (process_guest(&vm, GUEST_FILL, first, count))
-		tap_bail("cannot fill");
+		tap_bail("RAM is not filled");
 }
 
 static void are(long large, long private, const char *what)
@@ -58,7 +58,7 @@ static void are(long large, long private, const char *what)
 }
 
 /* A number of the process's memory map, of the mapping of RAM, in KiB. */
-static long smaps(const char *key)
+static long map_says(const char *key)
 {
 	unsigned long from, to, ram = (unsigned long)vm.ram;
 	char path[64], line[256];
@@ -99,7 +99,7 @@ static void test_first_touch(void)
 	for (i = 0; i < LARGE / 2; i++)
 		fill(i * PARTS + 70 * i, 1, 1 << 20);
 	are(LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
-	tap_equal(smaps("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
+	tap_equal(map_says("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
 	if (kvm >= 0)
 		tap_equal(kvm_large() - kvm, LARGE / 2, "for the guest, too");
 	else
@@ -290,7 +290,7 @@ static void deal(void)
 			vm.states[i] = 0;
 	}
 	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
-		tap_bail("cannot fill");
+		tap_bail("RAM is not filled");
 }
 
 /* Memory for so many pages, and per cent more. */
@@ -348,7 +348,7 @@ static void test_taken(void)
 	for (i = 0; i < PAGES; i++)
 		vm.states[i] = (1 + i) | THIN;
 	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
-		tap_bail("cannot fill");
+		tap_bail("RAM is not filled");
 	are(LARGE, PAGES, "all is filled");
 	mrm_vm_reclaim(vm.pid, 4 * MiB);
 	tap_ok(mrm_vm_get(vm.pid, "zipped_pages") > 0, "some is taken: zipped");
@@ -387,7 +387,7 @@ static bool all_mapped(void *unused)
 {
 	(void)unused;
 	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
-	return smaps("FilePmdMapped") == LARGE * 2048;
+	return map_says("FilePmdMapped") == LARGE * 2048;
 }
 
 /* Those that were looked at while they were being filled are, when they are touched again. */

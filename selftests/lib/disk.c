@@ -48,11 +48,11 @@ int disk_hand_over(const char *path, pid_t pid)
  */
 bool disk_mapper(void)
 {
-	return !system("{ dmsetup version || modprobe dm_mod && dmsetup version; } >/dev/null 2>&1");
+	return !system("modprobe -q dm_mod; dmsetup version >/dev/null 2>&1");
 }
 
 /* With a table as its input if there is one.  There may be no udev that makes names. */
-static bool dmsetup(const char *what, const char *name, const char *table)
+static bool run_dmsetup(const char *what, const char *name, const char *table)
 {
 	char command[256];
 	FILE *input;
@@ -76,7 +76,7 @@ static bool dmsetup(const char *what, const char *name, const char *table)
  */
 bool disk_create(const char *name, const char *table)
 {
-	return dmsetup("create", name, table);
+	return run_dmsetup("create", name, table);
 }
 
 /**
@@ -87,9 +87,9 @@ bool disk_create(const char *name, const char *table)
  */
 bool disk_change(const char *name, const char *table)
 {
-	bool changed = dmsetup("load", name, table);
+	bool changed = run_dmsetup("load", name, table);
 
-	return dmsetup("suspend", name, NULL) && dmsetup("resume", name, NULL) && changed;
+	return run_dmsetup("suspend", name, NULL) && run_dmsetup("resume", name, NULL) && changed;
 }
 
 /**
@@ -99,7 +99,7 @@ bool disk_change(const char *name, const char *table)
  */
 bool disk_remove(const char *name)
 {
-	return dmsetup("remove", name, NULL);
+	return run_dmsetup("remove", name, NULL);
 }
 
 /**

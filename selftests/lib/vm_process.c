@@ -267,7 +267,7 @@ static long do_discard(struct vm *vm, void *arg)
 	return vm_discard(vm, work->first, work->count);
 }
 
-#define PAGE_MS	4	/* for a page that is to be read from swap, by a host that is short of memory */
+#define PAGE_MS	4	/* for a page that is read from swap, by a host short of memory */
 
 static long command(struct vm_process *p, process_fn fn, enum guest_command command,
 		    size_t first, size_t count)

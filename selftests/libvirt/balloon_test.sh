@@ -63,7 +63,7 @@ moves() {
 reports() {
 	local before
 	before=$(vm_counter "$1" discarded_pages)
-	wait_until 60 vm_counter_is "$1" discarded_pages -ge $((before + 1024)) || return
+	wait_until "$slow" vm_counter_is "$1" discarded_pages -ge $((before + 1024)) || return
 	echo "discarded $(($(vm_counter "$1" discarded_pages) - before))"
 }
 

@@ -22,6 +22,10 @@ mrm=/sys/kernel/mrm
 mrm_debug=/sys/kernel/debug/mrm
 libvirt_test_dir=/run/mrm/test
 
+# Seconds that a guest may take for what keeps it busy: where two emulated hosts share a
+# machine that is a minute at times, and two.
+slow=300
+
 test_points=0
 test_planned=0
 test_failures=0
@@ -206,7 +210,7 @@ not_listed() {
 
 # shares GUEST PAGES - wait until so many of its pages are shared.
 shares() {
-	wait_until 90 vm_counter_is "$1" shared_pages -ge "$2"
+	wait_until "$slow" vm_counter_is "$1" shared_pages -ge "$2"
 }
 
 # no_vms - all VMs are gone, and gave everything back.
@@ -375,7 +379,7 @@ memcheck_at() {
 memcheck_goes_on() {
 	local goal
 	goal=$(($(memcheck_passes "$1") + ${2:-2}))
-	wait_until 90 memcheck_at "$1" "$goal" && ! memcheck_failed "$1"
+	wait_until "$slow" memcheck_at "$1" "$goal" && ! memcheck_failed "$1"
 }
 
 # memcheck_goes_on_for PASSES NAME - for so many passes.
@@ -395,7 +399,7 @@ all() {
 
 # balloon NAME KIB - set the target, and wait until the guest has it.
 balloon() {
-	virsh -q setmem "$1" "$2" --live && wait_until 300 balloon_is "$1" "$2"
+	virsh -q setmem "$1" "$2" --live && wait_until "$slow" balloon_is "$1" "$2"
 }
 
 balloon_is() {

@@ -181,19 +181,19 @@ limit_to_what_it_has() {
 }
 
 squeeze() {
-	limit_to_what_it_has "$1" && wait_until 90 steered "$1"
+	limit_to_what_it_has "$1" && wait_until "$slow" steered "$1"
 }
 
 # Stopped, it ignores its target; when it goes on, it follows.
 ignores() {
 	virsh -q suspend "$1" && limit_to_what_it_has "$1" &&
-		wait_until 60 vm_text_is "$1" balloon_state unresponsive &&
-		virsh -q resume "$1" && wait_until 90 vm_text_is "$1" balloon_state ok
+		wait_until "$slow" vm_text_is "$1" balloon_state unresponsive &&
+		virsh -q resume "$1" && wait_until "$slow" vm_text_is "$1" balloon_state ok
 }
 
 lets_go() {
 	echo 0 >"$mrm/limit_bytes"
-	wait_until 90 vm_counter_is "$1" balloon_bytes -eq 0
+	wait_until "$slow" vm_counter_is "$1" balloon_bytes -eq 0
 }
 
 test_begin '?'
@@ -269,7 +269,7 @@ socket=$libvirt_test_dir/qmp
 check "a VM without libvirt" qemu_starts "$socket"
 check "is given to mrmd" "$mrmctl" qmp bare "$socket"
 check "boots" guest_wait_line bare "$guest_bound" '^mrm-guest: ready'
-check "which drives its balloon" wait_until 90 mrmd_knows bare balloon_state ok
+check "which drives its balloon" wait_until "$slow" mrmd_knows bare balloon_state ok
 check "not twice" not_twice "$socket"
 mrmd_kill
 mrmd_start --metrics "$metrics"
