@@ -199,16 +199,23 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
  *
  * A fresh frame and not a guest's own, so that a guest cannot choose which
  * machine page it will share (Flip Feng Shui, Razavi et al. 2016).  It is
- * charged, or a VM could get out of its limit by sharing with itself.
+ * charged, or a VM could get out of its limit by sharing with itself.  A zero frame
+ * is in low memory, if there is any: who shares a frame is not known where a device
+ * has it copied.
  *
  * Context: May sleep.
  * Return: the frame with one reference and a count of one, or NULL.
  */
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags)
 {
-	gfp_t gfp = GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0);
-	struct page *frame = alloc_charged(vm, gfp, 0, NULL);
+	struct page *frame = NULL;
 
+	/* Of a buffer of zeroes that is written again and again nothing is to be copied. */
+	if (zero)
+		frame = alloc_charged(vm, GFP_USER | GFP_DMA32 | MRM_SPARE | __GFP_NOMEMALLOC |
+				      __GFP_ZERO, 0, NULL);
+	if (!frame)
+		frame = alloc_charged(vm, GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0), 0, NULL);
 	if (!frame)
 		return NULL;
 	set_page_private(frame, salt << MRM_FRAME_SALT_SHIFT |

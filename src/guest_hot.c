@@ -49,20 +49,24 @@ bool mrm_guest_any_hot(struct mrm_vm *vm, unsigned long first, unsigned long pag
 }
 
 /**
- * mrm_guest_set_hot() - from now on it is
+ * mrm_guest_set_hot() - from now on it is, also for this device
  * @vm: the VM
  * @index: the guest page
  * @limit: the last address that the device reaches
  *
- * Context: May sleep.
+ * Context: One thread; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int mrm_guest_set_hot(struct mrm_vm *vm, unsigned long index, u64 limit)
 {
-	struct mem_cgroup *memcg = set_active_memcg(vm->memcg);
-	void *zone = xa_mk_value((__force unsigned long)zone_of(limit));
-	void *old = xa_store(&vm->hot, index, zone, GFP_KERNEL | MRM_SPARE);
+	void *zone = xa_mk_value((__force unsigned long)zone_of(limit)), *old;
+	struct mem_cgroup *memcg;
 
+	/* For another device it was the lowest that there is. */
+	if (xa_load(&vm->hot, index) == xa_mk_value((__force unsigned long)GFP_DMA))
+		return 0;
+	memcg = set_active_memcg(vm->memcg);
+	old = xa_store(&vm->hot, index, zone, GFP_KERNEL | MRM_SPARE);
 	set_active_memcg(memcg);
 	if (xa_is_err(old))
 		return xa_err(old);

@@ -9,7 +9,7 @@
  *   private       moved: locked, unmapped, seen to be unpinned, copied
  *   pinned        not now: the DMA that made it hot is still under way; tried again
  *   shared        not moved: its frame is others', too.  Who writes to it gets a frame of its
- *                 own, and that is a low one
+ *                 own, and that is a low one.  The zero frame is low from the beginning
  *   large         the large frame is broken, then its part is moved; there is none again as
  *                 long as one of its guest pages is hot
  *   zipped, swapped, or nothing

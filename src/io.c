@@ -247,11 +247,9 @@ static int move_down(struct mrm_vm *vm, unsigned long index, u64 limit)
 	if (zone_is_short())
 		return -ENOMEM;
 	/* First, so that whatever frame it gets meanwhile is a low one. */
-	if (!is_hot) {
-		err = keep(vm, index, limit);
-		if (err)
-			return err;
-	}
+	err = is_hot ? mrm_guest_set_hot(vm, index, limit) : keep(vm, index, limit);
+	if (err)
+		return err;
 	err = mrm_guest_hot_move(vm, index, limit);
 	if (!err) {
 		mrm_count(vm, MRM_REMAPPED, 1);

@@ -149,6 +149,44 @@ static void test_moved(void)
 	tap_equal(lines, HOT, "those that are kept low are listed");
 }
 
+#define TRACE "/sys/kernel/tracing/events/swiotlb/swiotlb_bounced"
+
+/* Copies of whatever page, as the kernel's tracepoint counts them; -1: it does not. */
+static long all_bounces(void)
+{
+	static char text[1 << 14];
+	char *hits;
+
+	memset(text, 0, sizeof(text));
+	if (file_read(TRACE "/hist", text, sizeof(text) - 1) < 0)
+		return -1;
+	hits = strstr(text, "Hits: ");
+	return hits ? atol(hits + strlen("Hits: ")) : -1;
+}
+
+/* The zero frame is named by many, and is low by itself. */
+static void test_zero(void)
+{
+	const size_t first = PAGES - HOT;
+	long before;
+
+	if (file_write(TRACE "/trigger", "hist:keys=size")) {
+		tap_skip("no histogram of swiotlb_bounced", "zero pages");
+		return;
+	}
+	for (size_t i = first; i < PAGES; i++)
+		vm.states[i] = 0;
+	process_guest(&vm, GUEST_FILL, first, HOT);
+	tap_ok(mrm_full_pass(), "a scan");
+	tap_equal(mrm_vm_get(vm.pid, "zero_pages"), HOT, "zero pages are shared");
+	before = all_bounces();
+	move(first, HOT, THRESHOLD, true);
+	tap_equal(all_bounces() - before, 0, "they are not copied when they are written");
+	file_write(TRACE "/trigger", "!hist:keys=size");
+	fill(first, HOT, 1);
+	move(first, HOT, 1, true);
+}
+
 /* Whatever a hot guest page holds, it is where the disk reaches it. */
 static void test_kept(void)
 {
@@ -282,6 +320,7 @@ int main(void)
 	}
 	mrm_set_number("hot_io_period", PERIOD);
 	test_moved();
+	test_zero();
 	test_kept();
 	test_taken();
 	test_pinned();
