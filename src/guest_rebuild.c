@@ -167,8 +167,11 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 
 	if (!lock_all(vm, first))
 		return -EBUSY;
-	for (i = 0; !frames[i]; i++)
+	/* All may have been discarded since there were enough. */
+	for (i = 0; i < PARTS && !frames[i]; i++)
 		;
+	if (i == PARTS)
+		return -EINVAL;
 	near = frames[i];
 	large = mrm_frame_alloc_large(vm, first, near);
 	if (!large) {
