@@ -322,14 +322,6 @@ static void look(struct watch *w)
 	usleep(LOOK_MS * 1000);
 }
 
-static void add(struct watch *to, const struct watch *w)
-{
-	to->looks += w->looks;
-	to->hard += w->hard;
-	to->low += w->low;
-	to->full += w->full;
-}
-
 /*
  * So little is free for a moment that the state is low, and then hard, however slow those are
  * who take memory, and however quickly it is taken back.  Then there is as much as @limit says.
@@ -337,23 +329,22 @@ static void add(struct watch *to, const struct watch *w)
 static void press(struct watch *w, long limit)
 {
 	static const int percent[] = { 10, 26 };	/* of what should be free: 6 per cent */
-	struct watch now = {};
+	const struct watch before = *w;
 	unsigned int i, vm;
 
 	for (i = 0; i < 2; i++) {
 		long till = now_ms() + MRM_LONG;
 
-		while (!(i ? now.hard : now.low) && now_ms() < till) {
+		while ((i ? w->hard == before.hard : w->low == before.low) && now_ms() < till) {
 			long used = 0;
 
 			for (vm = 0; vm < nr_vms; vm++)
 				used += mrm_vm_get(vms[vm].pid, "consumed_bytes");
 			mrm_set_number("limit_bytes", used / (10000 - 6 * percent[i]) * 10000);
-			look(&now);
+			look(w);
 		}
 	}
 	mrm_set_number("limit_bytes", limit);
-	add(w, &now);
 }
 
 static long oom_kills(void)
@@ -403,8 +394,7 @@ static void end(const char *what, const struct watch *w, long seconds)
 		}
 	}
 	for (i = 0; i < nr_vms; i++)
-		tap_ok(process_verify(&vms[i]), "%s: VM %u: every byte is right",
-		       what, i);
+		tap_ok(process_verify(&vms[i]), "%s: VM %u: every byte is right", what, i);
 	/* While memory is short it goes on taking, though nobody wants more. */
 	for (i = nr_vms / 2; i < nr_vms; i++)
 		process_stop(&vms[i]);
