@@ -31,12 +31,16 @@ struct device;
  * @limit: the last address it reaches
  * @bounces: copies so far
  * @bytes: how much was copied so far
+ * @moved: guest pages moved to where it reaches them so far; this and the next two are for who
+ *	moves them
+ * @returned: of these, moved back so far
+ * @low: kept where it reaches them now; a guest page that two devices have copied is the first's
  */
 struct mrm_bounce_device {
 	const struct device *dev;
 	char name[MRM_BOUNCE_NAME];
 	u64 limit;
-	atomic_long_t bounces, bytes;
+	atomic_long_t bounces, bytes, moved, returned, low;
 };
 
 /**
@@ -47,7 +51,7 @@ struct mrm_bounce_device {
  */
 struct mrm_bounce {
 	unsigned long pfn;
-	const struct mrm_bounce_device *device;
+	struct mrm_bounce_device *device;
 	unsigned int n;
 };
 

@@ -40,12 +40,14 @@ struct mrm_io_tunables mrm_io_tunables = {
  * @node: in the list low
  * @vm_id: of the VM, which may be gone
  * @index: the guest page
+ * @device: which
  * @since: jiffies, when it was moved
  */
 struct hot {
 	struct list_head node;
 	u32 vm_id;
 	unsigned long index;
+	struct mrm_bounce_device *device;
 	unsigned long since;
 };
 
@@ -116,6 +118,7 @@ static void drop(struct hot *h)
 {
 	list_del(&h->node);
 	nr_low--;
+	atomic_long_dec(&h->device->low);
 	kfree(h);
 }
 
@@ -131,8 +134,10 @@ static bool give_back(struct hot *h)
 			mrm_vm_put(vm);
 			return false;
 		}
-		if (!err)
+		if (!err) {
 			mrm_count(vm, MRM_RETURNED, 1);
+			atomic_long_inc(&h->device->returned);
+		}
 		mrm_guest_set_cold(vm, h->index);
 		mrm_vm_put(vm);
 	}
@@ -203,21 +208,22 @@ static void clear_low_memory(void)
 }
 
 /* Keep count of one that has been moved.  Context: low_lock. */
-static int keep(struct mrm_vm *vm, unsigned long index, u64 limit)
+static int keep(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device *d)
 {
 	struct hot *h = kmalloc(sizeof(*h), GFP_KERNEL | MRM_SPARE);
 	int err;
 
 	if (!h)
 		return -ENOMEM;
-	err = mrm_guest_set_hot(vm, index, limit);
+	err = mrm_guest_set_hot(vm, index, d->limit);
 	if (err) {
 		kfree(h);
 		return err;
 	}
-	*h = (struct hot){ .vm_id = vm->id, .index = index, .since = jiffies };
+	*h = (struct hot){ .vm_id = vm->id, .index = index, .device = d, .since = jiffies };
 	list_add_tail(&h->node, &low);
 	nr_low++;
+	atomic_long_inc(&d->low);
 	return 0;
 }
 
@@ -234,7 +240,7 @@ static void learn_zone(struct mrm_vm *vm, unsigned long index)
 }
 
 /* Context: low_lock.  Return: as mrm_guest_hot_move(); -ENOSPC if the budget is used up. */
-static int move_down(struct mrm_vm *vm, unsigned long index, u64 limit)
+static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device *d)
 {
 	bool is_hot = mrm_guest_is_hot(vm, index);
 	int err;
@@ -247,12 +253,13 @@ static int move_down(struct mrm_vm *vm, unsigned long index, u64 limit)
 	if (zone_is_short())
 		return -ENOMEM;
 	/* First, so that whatever frame it gets meanwhile is a low one. */
-	err = is_hot ? mrm_guest_set_hot(vm, index, limit) : keep(vm, index, limit);
+	err = is_hot ? mrm_guest_set_hot(vm, index, d->limit) : keep(vm, index, d);
 	if (err)
 		return err;
-	err = mrm_guest_hot_move(vm, index, limit);
+	err = mrm_guest_hot_move(vm, index, d->limit);
 	if (!err) {
 		mrm_count(vm, MRM_REMAPPED, 1);
+		atomic_long_inc(&d->moved);
 		learn_zone(vm, index);
 	}
 	/* One that could not be moved is not kept, either, but for one in use. */
@@ -294,13 +301,13 @@ static struct mrm_vm *owner(unsigned long pfn, unsigned long *index)
  * struct wish - a guest page that is hot
  * @vm: the VM, with a reference
  * @index: the guest page
- * @limit: the last address that the device reaches
+ * @device: for which device
  * @slot: where it is counted
  */
 struct wish {
 	struct mrm_vm *vm;
 	unsigned long index;
-	u64 limit;
+	struct mrm_bounce_device *device;
 	unsigned int slot;
 };
 
@@ -316,7 +323,7 @@ static unsigned int find_hot(unsigned int *slot, struct wish *wishes, unsigned i
 	while (least && n < most && mrm_bounce_next(slot, least, &b)) {
 		struct wish *w = &wishes[n];
 
-		*w = (struct wish){ .limit = b.device->limit, .slot = *slot - 1 };
+		*w = (struct wish){ .device = b.device, .slot = *slot - 1 };
 		w->vm = owner(b.pfn, &w->index);
 		if (w->vm)
 			n++;
@@ -329,7 +336,7 @@ static unsigned int find_hot(unsigned int *slot, struct wish *wishes, unsigned i
 /* Context: low_lock.  Return: it is to be tried again. */
 static bool grant(const struct wish *w)
 {
-	int err = mrm_vm_not_to_take(w->vm) ? -EPERM : move_down(w->vm, w->index, w->limit);
+	int err = mrm_vm_not_to_take(w->vm) ? -EPERM : move_down(w->vm, w->index, w->device);
 
 	if (err == -EBUSY || err == -EAGAIN) {
 		atomic_long_inc(&busy);
@@ -431,7 +438,8 @@ static struct notifier_block vm_nb = {
 };
 
 /**
- * mrm_io_show_devices() - for debugfs: name, last address it reaches, copies, bytes
+ * mrm_io_show_devices() - for debugfs: name, last address it reaches, copies, bytes, guest pages
+ * moved, moved back, and kept low
  * @m: where to
  */
 void mrm_io_show_devices(struct seq_file *m)
@@ -440,8 +448,10 @@ void mrm_io_show_devices(struct seq_file *m)
 	unsigned int i;
 
 	for (i = 0; (d = mrm_bounce_device(i)); i++)
-		seq_printf(m, "%s %#llx %ld %ld\n", d->name, d->limit,
-			   atomic_long_read(&d->bounces), atomic_long_read(&d->bytes));
+		seq_printf(m, "%s %#llx %ld %ld %ld %ld %ld\n", d->name, d->limit,
+			   atomic_long_read(&d->bounces), atomic_long_read(&d->bytes),
+			   atomic_long_read(&d->moved), atomic_long_read(&d->returned),
+			   atomic_long_read(&d->low));
 }
 
 /* One that is copied more often comes first; those that are least go. */

@@ -123,8 +123,29 @@ static void are_not_copied(size_t first, size_t count, const char *what)
 	tap_equal(bounces() - before, 0, "%s: they are copied no more", what);
 }
 
+/* A line of io_devices. */
+struct device {
+	long bounces, bytes, moved, returned, low;
+};
+
+/* Of the one that reaches 32 bits; nothing as long as nothing was copied for it. */
+static struct device disk(void)
+{
+	struct device device = {};
+	char text[4096] = "", *line;
+
+	mrm_debug_read("io_devices", text, sizeof(text) - 1);
+	line = strstr(text, " 0xffffffff ");
+	if (line && sscanf(line, " 0xffffffff %ld %ld %ld %ld %ld\n", &device.bounces, &device.bytes,
+			   &device.moved, &device.returned, &device.low) != 5)
+		tap_bail("no line of io_devices: %s", line);
+	return device;
+}
+
 static void test_moved(void)
 {
+	const struct device before = disk();
+	struct device device;
 	char text[4096] = "", *c;
 	long lines = 0;
 
@@ -140,8 +161,13 @@ static void test_moved(void)
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
 	are_not_copied(0, HOT, "moved");
 	tap_ok(process_verify(&vm), "every byte is right");
-	mrm_debug_read("io_devices", text, sizeof(text));
-	tap_ok(strstr(text, " 0xffffffff "), "the device is known, and what it reaches");
+	device = disk();
+	tap_equal(device.bounces - before.bounces, bounces(), "it is known for which device");
+	tap_equal(device.bytes - before.bytes, mrm_vm_get(vm.pid, "io_bounced_bytes"),
+		  "how much was copied for it");
+	tap_equal(device.moved - before.moved, HOT, "what was moved for it");
+	tap_equal(device.returned - before.returned, 0, "none was moved back");
+	tap_equal(device.low, HOT, "and what is kept low for it");
 	memset(text, 0, sizeof(text));
 	mrm_debug_read("io_low", text, sizeof(text) - 1);
 	for (c = text; (c = strchr(c, '\n')); c++)
@@ -312,6 +338,7 @@ static void test_budget(void)
 	tap_between(mrm_get("io_low_bytes"), 0, BUDGET * PAGE_SIZE, "there are no more than that");
 	mrm_set_number("hot_io_max", 0);
 	tap_ok(mrm_wait("io_low_bytes", 0, 0, MRM_LONG), "with none allowed, all go back");
+	tap_equal(disk().low, 0, "nothing is kept for the disk");
 	mrm_set_number("hot_io_max", 64);
 	mrm_set_number("hot_io_period", PERIOD);
 	end("after more than there may be");

@@ -17,11 +17,12 @@
 	 MRM_WANT(MRM_VM_IO_REMAPPED) | MRM_WANT(MRM_VM_IO_RETURNED) |                        \
 	 MRM_WANT(MRM_VM_IO_LOW_BYTES) | MRM_WANT_TEXT(MRM_VM_NAME))
 
-#define WORDS 4
+#define WORDS_MAX 7
 
 /**
- * struct lines - a file of debugfs: lines of WORDS words each
+ * struct lines - a file of debugfs: lines of so many words each
  * @name: its name there
+ * @words: how many
  * @column: what they are, for a table
  * @key: the same, for programs
  * @is_text: of these, those that are no numbers
@@ -29,22 +30,32 @@
  */
 struct lines {
 	const char *name;
-	struct mrm_column column[WORDS];
-	const char *key[WORDS];
+	int words;
+	struct mrm_column column[WORDS_MAX];
+	const char *key[WORDS_MAX];
 	unsigned int is_text;
 	const char *what;
 };
 
 static const struct lines devices = {
 	.name = "io_devices",
-	.column = { { "DEVICE" }, { "REACHES", true }, { "COPIES", true }, { "BYTES", true } },
-	.key = { "device", "reaches", "copies", "bytes" },
+	.words = 7,
+	.column = { { "DEVICE" },
+		    { "REACHES", true },
+		    { "COPIES", true },
+		    { "BYTES", true },
+		    { "MOVED", true },
+		    { "BACK", true },
+		    { "LOW", true } },
+	.key = { "device", "reaches", "copies", "bytes", "moved_pages", "returned_pages",
+		 "low_pages" },
 	.is_text = 1 << 0,
 	.what = "devices",
 };
 
 static const struct lines hottest = {
 	.name = "io_hottest",
+	.words = 4,
 	.column = { { "PID", true }, { "ADDRESS", true }, { "COPIES", true }, { "DEVICE" } },
 	.key = { "pid", "address", "copies", "device" },
 	.is_text = 1 << 3,
@@ -52,12 +63,12 @@ static const struct lines hottest = {
 };
 
 /* The words of the next line; false behind the last, or where there are fewer. */
-static bool next_line(char **text, char *word[WORDS])
+static bool next_line(const struct lines *lines, char **text, char *word[WORDS_MAX])
 {
 	char *line = strsep(text, "\n");
 	int i;
 
-	for (i = 0; i < WORDS; i++) {
+	for (i = 0; i < lines->words; i++) {
 		word[i] = line ? strsep(&line, " ") : NULL;
 		if (!word[i] || !*word[i])
 			return false;
@@ -77,12 +88,12 @@ static int read_lines(const struct mrm_root *root, const struct lines *lines, ch
 static struct json_object *lines_json(const struct lines *lines, char *text)
 {
 	struct json_object *array = json_object_new_array(), *item;
-	char *word[WORDS];
+	char *word[WORDS_MAX];
 	int i;
 
-	while (next_line(&text, word)) {
+	while (next_line(lines, &text, word)) {
 		item = json_object_new_object();
-		for (i = 0; i < WORDS; i++)
+		for (i = 0; i < lines->words; i++)
 			json_add(item, lines->key[i],
 				 lines->is_text & 1 << i ?
 					 json_object_new_string(word[i]) :
@@ -95,12 +106,12 @@ static struct json_object *lines_json(const struct lines *lines, char *text)
 static int print_lines(const struct lines *lines, char *text)
 {
 	struct mrm_table table;
-	char *word[WORDS];
+	char *word[WORDS_MAX];
 	int error, i;
 
-	mrm_table_init(&table, lines->column, WORDS);
-	while (next_line(&text, word))
-		for (i = 0; i < WORDS; i++)
+	mrm_table_init(&table, lines->column, lines->words);
+	while (next_line(lines, &text, word))
+		for (i = 0; i < lines->words; i++)
 			mrm_table_add(&table, word[i]);
 	error = 0;
 	if (mrm_table_rows(&table)) {
@@ -228,9 +239,10 @@ const struct command command_io = {
 	.help = "Shows for every VM how often pages of it were copied, as a device does not reach\n"
 		"where they are, how much that was, how many pages were moved to where it does,\n"
 		"how many went back, and what is kept there now.  For root, when debugfs is\n"
-		"mounted, the devices follow, with the last address that each reaches, and the\n"
-		"pages that are copied most often now.  On a host whose devices reach all memory\n"
-		"there is nothing to see.  See hot_io_threshold in kvm_mrm(4).\n",
+		"mounted, the devices follow, with the last address that each reaches and the same\n"
+		"numbers, LOW in pages, and the pages that are copied most often now.  On a host\n"
+		"whose devices reach all memory there is nothing to see.  See hot_io_threshold in\n"
+		"kvm_mrm(4).\n",
 	.options = "",
 	.run = run,
 };

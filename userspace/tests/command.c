@@ -310,18 +310,20 @@ static void test_io(void)
 	tap_has(output, "77     0.3 ", "copies, and MiB");
 	tap_has(output, "The devices cannot be read", "without debugfs");
 	expect(0, "\"devices\": null", "mrmctl io --json $T");
-	run("mkdir -p %s/debug/mrm; echo 0000:00:01.1 0xffffffff 77 315392 >%s/debug/mrm/io_devices",
+	run("mkdir -p %s/debug/mrm; echo 0000:00:01.1 0xffffffff 77 315392 9 2 7 >%s/debug/mrm/io_devices",
 	    tree.base, tree.base);
 	run("printf '%%s\n' '1000 0x7f0000001000 9 0000:00:01.1' 'cut 0x7f' >%s/debug/mrm/io_hottest",
 	    tree.base);
-	expect(0, "0000:00:01.1  0xffffffff      77  315392", "mrmctl io $T");
+	expect(0, "0000:00:01.1  0xffffffff      77  315392      9     2    7", "mrmctl io $T");
 	tap_has(output, "1000  0x7f0000001000       9  0000:00:01.1", "the hottest page");
 	tap_ok(!strstr(output, "cut"), "a line that is no line is left out");
 	tap_ok(!run("mrmctl io --json $T"), "as JSON");
 	object = json_tokener_parse(output);
 	tap_ok(object && json_object_object_get_ex(object, "devices", &part) &&
 		       (line = json_object_array_get_idx(part, 0)) &&
-		       number(line, "reaches") == 0xffffffff && number(line, "bytes") == 315392,
+		       number(line, "reaches") == 0xffffffff && number(line, "bytes") == 315392 &&
+		       number(line, "moved_pages") == 9 && number(line, "returned_pages") == 2 &&
+		       number(line, "low_pages") == 7,
 	       "devices");
 	tap_ok(object && json_object_object_get_ex(object, "hottest_pages", &part) &&
 		       (line = json_object_array_get_idx(part, 0)) && number(line, "copies") == 9,
