@@ -2,7 +2,8 @@
 /*
  * Guest pages that are copied for a disk which does not reach them: counted, moved to where it
  * does, and copied no more; in use, discarded, shared, taken and in large pages; no more of them
- * than there may be; and whatever becomes of them, not one wrong byte.
+ * than there may be; and whatever becomes of them, not one wrong byte.  And that nothing is done
+ * for a disk which reaches all memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,15 +27,18 @@
 #define BUDGET		256	/* guest pages in a MiB */
 
 static struct vm_process vm;
+static const char *disk = DISK_NARROW;
 
 /**
- * struct transfer - what goes to or from the disk, a page at a time, past any cache
+ * struct transfer - what goes to or from a disk, a page at a time, past any cache
+ * @disk: its path
  * @first: guest page; each has the block of its number
  * @count: how many
  * @times: how often
  * @write: to the disk
  */
 struct transfer {
+	const char *disk;
 	size_t first, count, times;
 	bool write;
 };
@@ -42,7 +46,7 @@ struct transfer {
 static long transfer(struct vm *v, void *arg)
 {
 	const struct transfer *t = arg;
-	int fd = open(DISK_NARROW, O_RDWR | O_DIRECT | O_CLOEXEC);
+	int fd = open(t->disk, O_RDWR | O_DIRECT | O_CLOEXEC);
 	long err = fd < 0 ? -errno : 0;
 	size_t time, i;
 
@@ -62,7 +66,7 @@ static long transfer(struct vm *v, void *arg)
 
 static void move(size_t first, size_t count, size_t times, bool write)
 {
-	const struct transfer t = { first, count, times, write };
+	const struct transfer t = { disk, first, count, times, write };
 
 	if (process_call(&vm, transfer, &t, sizeof(t)))
 		tap_bail("the disk fails");
@@ -75,7 +79,7 @@ static void fill(size_t first, size_t count, uint32_t id)
 	for (i = first; i < first + count; i++)
 		vm.states[i] = id + i;
 	if (process_guest(&vm, GUEST_FILL, first, count))
-		tap_bail("a guest does not fill its RAM");
+		tap_bail("a guest cannot write to its RAM");
 }
 
 /* Every guest page is on the disk as it is in RAM, so whatever is read is right. */
@@ -129,22 +133,23 @@ struct device {
 };
 
 /* Of the one that reaches 32 bits; nothing as long as nothing was copied for it. */
-static struct device disk(void)
+static struct device narrow(void)
 {
 	struct device device = {};
 	char text[4096] = "", *line;
 
 	mrm_debug_read("io_devices", text, sizeof(text) - 1);
 	line = strstr(text, " 0xffffffff ");
-	if (line && sscanf(line, " 0xffffffff %ld %ld %ld %ld %ld\n", &device.bounces, &device.bytes,
-			   &device.moved, &device.returned, &device.low) != 5)
+	if (line &&
+	    sscanf(line, " 0xffffffff %ld %ld %ld %ld %ld\n", &device.bounces,
+		   &device.bytes, &device.moved, &device.returned, &device.low) != 5)
 		tap_bail("no line of io_devices: %s", line);
 	return device;
 }
 
 static void test_moved(void)
 {
-	const struct device before = disk();
+	const struct device before = narrow();
 	struct device device;
 	char text[4096] = "", *c;
 	long lines = 0;
@@ -161,7 +166,7 @@ static void test_moved(void)
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
 	are_not_copied(0, HOT, "moved");
 	tap_ok(process_verify(&vm), "every byte is right");
-	device = disk();
+	device = narrow();
 	tap_equal(device.bounces - before.bounces, bounces(), "it is known for which device");
 	tap_equal(device.bytes - before.bytes, mrm_vm_get(vm.pid, "io_bounced_bytes"),
 		  "how much was copied for it");
@@ -338,20 +343,55 @@ static void test_budget(void)
 	tap_between(mrm_get("io_low_bytes"), 0, BUDGET * PAGE_SIZE, "there are no more than that");
 	mrm_set_number("hot_io_max", 0);
 	tap_ok(mrm_wait("io_low_bytes", 0, 0, MRM_LONG), "with none allowed, all go back");
-	tap_equal(disk().low, 0, "nothing is kept for the disk");
+	tap_equal(narrow().low, 0, "nothing is kept for the disk");
 	mrm_set_number("hot_io_max", 64);
 	mrm_set_number("hot_io_period", PERIOD);
 	end("after more than there may be");
 }
 
+/* How often the thread that moves pages has run. */
+static long runs(void)
+{
+	static const char field[] = "\nvoluntary_ctxt_switches:";
+	char path[64], text[4096] = "", *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", kernel_thread("mrm_io"));
+	at = file_read(path, text, sizeof(text) - 1) < 0 ? NULL : strstr(text, field);
+	if (!at)
+		tap_bail("no thread mrm_io");
+	return atol(at + strlen(field));
+}
+
+/* Each page is where the disk reaches it. */
+static void test_wide(void)
+{
+	long before;
+
+	disk = DISK_WIDE;
+	start(PAGES);
+	before = runs();
+	move(0, HOT, 16 * THRESHOLD, false);
+	move(0, PAGES, 1, true);
+	tap_equal(bounces(), 0, "nothing is copied for a disk that reaches all memory");
+	tap_equal(runs() - before, 0, "and the thread that moves pages does not run");
+	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "none is moved");
+	end("after a disk that reaches all memory");
+}
+
 int main(void)
 {
 	mrm_begin();
+	mrm_set_number("hot_io_period", PERIOD);
+	if (access(DISK_WIDE, R_OK | W_OK))
+		tap_skip("no " DISK_WIDE ", see scripts/host --scratch",
+			 "a disk that reaches all memory");
+	else
+		test_wide();
 	if (access(DISK_NARROW, R_OK | W_OK)) {
 		tap_skip("no " DISK_NARROW ", see scripts/host --ide", "hot I/O");
 		return tap_done();
 	}
-	mrm_set_number("hot_io_period", PERIOD);
+	disk = DISK_NARROW;
 	test_moved();
 	test_zero();
 	test_kept();

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Guests that run fio on a disk which reaches 32 bits of address.  Sourced by tests and
-# comparisons with whole guests, after libvirt.sh.
+# Guests that run fio on a disk, as a rule one which reaches 32 bits of address.  Sourced by
+# tests and comparisons with whole guests, after libvirt.sh.
 #
-# The guests' disks are pieces of the host's IDE disk, past the host's page cache, so what a
-# guest reads and writes goes to and from its own memory.
+# The guests' disks are pieces of that disk, past the host's page cache, so what a guest reads
+# and writes goes to and from its own memory.
 
-fio_disk=/dev/disk/by-id/ata-ide	# scripts/host --ide
+# scripts/host --ide
+fio_disk=${MRM_FIO_DISK:-/dev/disk/by-id/ata-ide}
 fio_tool=/run/mrm/fio.erofs
 
 # fio_begin - make the file system that guests run fio from: it, and the 60 libraries that it
