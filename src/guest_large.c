@@ -424,15 +424,17 @@ static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n,
  * mrm_guest_large_scanned() - note what some parts of a large frame held
  * @frame: one of 64 parts, with a reference
  * @saves: parts that breaking it would save
- * @begins: @frame is the first of the 64: forget what they held before
+ *
+ * With the first of the 64 what they held before is forgotten.
  *
  * Context: The share lock is held: nobody else notes anything.
  */
-void mrm_guest_large_scanned(struct page *frame, unsigned int saves, bool begins)
+void mrm_guest_large_scanned(struct page *frame, unsigned int saves)
 {
-	unsigned int shift = mrm_frame_part(frame) / WORD_PARTS * 8;
+	unsigned int part = mrm_frame_part(frame);
 
 	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
 		return;
-	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), shift, saves, begins);
+	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), part / WORD_PARTS * 8, saves,
+		    !(part % WORD_PARTS));
 }
