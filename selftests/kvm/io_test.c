@@ -266,25 +266,13 @@ static void test_taken(void)
 	end("after they were zipped");
 }
 
-static long pin(struct vm *v, void *arg)
-{
-	(void)arg;
-	return pin_pages(v, HOT);
-}
-
-static long unpin(struct vm *v, void *arg)
-{
-	(void)v;
-	(void)arg;
-	return unpin_pages();
-}
-
 static void test_pinned(void)
 {
+	const size_t pages = HOT;
 	long busy, err;
 
 	start(PAGES);
-	err = process_call(&vm, pin, NULL, 0);
+	err = process_call(&vm, pin_pages, &pages, sizeof(pages));
 	if (err == -EPROTONOSUPPORT) {
 		tap_skip("no AF_XDP", "pinned pages");
 		end("without pins");
@@ -295,7 +283,7 @@ static void test_pinned(void)
 	move(0, HOT, THRESHOLD, false);
 	tap_ok(mrm_wait("io_busy", busy + 2 * HOT, LONG_MAX, MRM_LONG), "that is tried again");
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "pinned pages stay where they are");
-	tap_equal(process_call(&vm, unpin, NULL, 0), 0, "they are pinned no more");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "they are pinned no more");
 	tap_ok(remapped(HOT), "and moved at once");
 	are_not_copied(0, HOT, "unpinned");
 	end("after pins");

@@ -29,6 +29,7 @@
 #define DIRECT_MS	4000
 
 static struct vm_process vm;
+static const size_t pinned = PINNED;
 
 static void fill_ram(void)
 {
@@ -87,19 +88,6 @@ static long unpin_uring(struct vm *v, void *arg)
 	if (syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0))
 		return -errno;
 	return close(ring);
-}
-
-static long pin_umem(struct vm *v, void *arg)
-{
-	(void)arg;
-	return pin_pages(v, PINNED);
-}
-
-static long unpin_umem(struct vm *v, void *arg)
-{
-	(void)v;
-	(void)arg;
-	return unpin_pages();
 }
 
 /* Sum of the machine pages behind the pinned pages, to see whether they moved. */
@@ -194,7 +182,7 @@ static void test_umem(void)
 	long err, pages;
 
 	start();
-	err = process_call(&vm, pin_umem, NULL, 0);
+	err = process_call(&vm, pin_pages, &pinned, sizeof(pinned));
 	if (err == -EPROTONOSUPPORT) {
 		tap_skip("no AF_XDP", "pages that are pinned and not counted");
 		end("without AF_XDP");
@@ -208,7 +196,7 @@ static void test_umem(void)
 	fill_ram();
 	tap_ok(mrm_full_pass(), "a pass after RAM was written");
 	tap_equal(process_call(&vm, machine_pages, NULL, 0), pages, "and still do");
-	tap_equal(process_call(&vm, unpin_umem, NULL, 0), 0, "the pins are given up");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "the pins are given up");
 	end("after an AF_XDP area");
 }
 
@@ -221,7 +209,7 @@ static void test_discard_pinned(void)
 	long err;
 
 	start();
-	err = process_call(&vm, pin_umem, NULL, 0);
+	err = process_call(&vm, pin_pages, &pinned, sizeof(pinned));
 	if (err) {
 		tap_skip("no AF_XDP", "discards of pinned pages");
 		end("without AF_XDP");
@@ -232,7 +220,7 @@ static void test_discard_pinned(void)
 	fill_ram();
 	tap_ok(mrm_full_pass(), "a pass");
 	tap_ok(process_verify(&vm), "every byte is right");
-	tap_equal(process_call(&vm, unpin_umem, NULL, 0), 0, "the pins are given up");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "the pins are given up");
 	end("after discards of pinned pages");
 }
 

@@ -10,16 +10,16 @@
 static int umem = -1;
 
 /**
- * pin_pages() - pin pages of this process's VM
+ * pin_pages() - pin pages of this process's VM, for process_call()
  * @vm: the VM
- * @pages: how many, from the beginning of RAM
+ * @pages: a size_t: how many, from the beginning of RAM
  * Return: 0; -EPROTONOSUPPORT where there is no AF_XDP; or why it is refused.
  */
-long pin_pages(struct vm *vm, size_t pages)
+long pin_pages(struct vm *vm, void *pages)
 {
 	struct xdp_umem_reg reg = {
 		.addr = (unsigned long)vm->view.ram,
-		.len = pages * PAGE_SIZE,
+		.len = *(size_t *)pages * PAGE_SIZE,
 		.chunk_size = PAGE_SIZE,
 	};
 
@@ -31,9 +31,13 @@ long pin_pages(struct vm *vm, size_t pages)
 
 /**
  * unpin_pages() - pin them no more
+ * @vm: the VM
+ * @unused: NULL
  * Return: 0 or a negative errno.
  */
-long unpin_pages(void)
+long unpin_pages(struct vm *vm, void *unused)
 {
+	(void)vm;
+	(void)unused;
 	return close(umem) ? -errno : 0;
 }

@@ -9,7 +9,7 @@
 
 #include "vm.h"
 
-long pin_pages(struct vm *vm, size_t pages);
-long unpin_pages(void);
+long pin_pages(struct vm *vm, void *pages);
+long unpin_pages(struct vm *vm, void *unused);
 
 #endif
