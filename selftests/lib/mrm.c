@@ -20,6 +20,19 @@
 #define MODULE	"kvm_mrm"
 
 /**
+ * mrm_long() - what MRM_LONG is on this machine
+ * Return: ms.
+ */
+int mrm_long(void)
+{
+	static int ms;
+
+	if (!ms)
+		ms = 30000 * setting("MRM_PATIENCE", 1);
+	return ms;
+}
+
+/**
  * now_ms() - what the clock says
  * Return: ms since some moment.
  */

@@ -15,8 +15,9 @@
 #define MRM_SYSFS	"/sys/kernel/mrm"
 #define MRM_DEBUGFS	"/sys/kernel/debug/mrm"
 #define MRM_TEXT	256	/* room for what a file says, and then some */
-#define MRM_LONG	30000	/* ms: what takes longer is stuck, on a slow machine too */
+#define MRM_LONG	mrm_long()	/* ms: what takes longer is stuck, on a slow machine too */
 
+int mrm_long(void);
 long now_ms(void);
 bool wait_until(bool (*done)(void *context), void *context, int ms);
 int file_read(const char *path, char *buf, size_t size);
