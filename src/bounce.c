@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/swiotlb.h>
 #include <linux/tracepoint.h>
 
 #include "bounce.h"
@@ -116,10 +117,12 @@ static bool is_over(const struct slot *s)
 	return (u32)jiffies - READ_ONCE(s->since) > READ_ONCE(period);
 }
 
+/* As long as it is not of this period nobody looks at what is in it. */
 static unsigned int begin(struct slot *s)
 {
-	WRITE_ONCE(s->since, (u32)jiffies);
 	atomic_set(&s->n, 1);
+	/* Pairs with the barrier in mrm_bounce_next(). */
+	smp_store_release(&s->since, (u32)jiffies);
 	return 1;
 }
 
@@ -138,10 +141,14 @@ static unsigned int count(u64 key)
 
 	for (i = 0; i < TRIES; i++) {
 		struct slot *s = &slots[(at + i) % SLOTS];
+
+		if (READ_ONCE(s->key) == key && !is_over(s))
+			return atomic_inc_return(&s->n);
+	}
+	for (i = 0; i < TRIES; i++) {
+		struct slot *s = &slots[(at + i) % SLOTS];
 		u64 was = READ_ONCE(s->key);
 
-		if (was == key && !is_over(s))
-			return atomic_inc_return(&s->n);
 		/* Whoever is faster has it; the next copy finds another. */
 		if ((!was || is_over(s)) && cmpxchg64(&s->key, was, key) == was)
 			return begin(s);
@@ -174,6 +181,14 @@ static struct mrm_vm *vm_of(unsigned long pfn)
 	return mrm_vm_at((void *)(word & ~(MRM_FRAME_WRITING | MRM_FRAME_READING)));
 }
 
+/* Or is it copied for another reason than where it is? */
+static bool would_help(struct device *dev, const struct mrm_bounce_device *d, phys_addr_t at)
+{
+	return (at | ~PAGE_MASK) > d->limit && !is_swiotlb_force_bounce(dev) &&
+	       /* With encrypted memory no address is low. */
+	       phys_to_dma(dev, 0) <= d->limit;
+}
+
 /* Context: preemption is off, perhaps interrupts too; any lock of a driver may be held. */
 static void probe_bounced(void *unused, struct device *dev, dma_addr_t dev_addr, size_t size)
 {
@@ -199,8 +214,7 @@ static void probe_bounced(void *unused, struct device *dev, dma_addr_t dev_addr,
 		}
 		atomic_long_inc(&d->bounces);
 		atomic_long_add(bytes, &d->bytes);
-		/* It is copied for another reason than where it is: nothing helps. */
-		if ((at | ~PAGE_MASK) <= d->limit)
+		if (!would_help(dev, d, at))
 			continue;
 		n = count(key_of(PHYS_PFN(at), d));
 		if (!n)
@@ -226,7 +240,10 @@ bool mrm_bounce_next(unsigned int *slot, unsigned int least, struct mrm_bounce *
 
 		if (!key || is_over(s))
 			continue;
-		b->n = atomic_read(&s->n);
+		/* Pairs with the release in begin(). */
+		smp_rmb();
+		/* Two at a time may have taken its last copy. */
+		b->n = max(atomic_read(&s->n), 0);
 		b->pfn = key >> DEVICE_BITS;
 		b->device = &devices[(key & (BIT(DEVICE_BITS) - 1)) - 1];
 		if (b->n >= least && READ_ONCE(s->key) == key)
@@ -241,7 +258,9 @@ bool mrm_bounce_next(unsigned int *slot, unsigned int least, struct mrm_bounce *
  */
 void mrm_bounce_forget(unsigned int slot)
 {
-	WRITE_ONCE(slots[slot].key, 0);
+	atomic_set(&slots[slot].n, 0);
+	/* Before who claims it counts the first copy. */
+	smp_store_release(&slots[slot].key, 0);
 }
 
 /**
@@ -312,4 +331,5 @@ void mrm_bounce_exit(void)
 	tracepoint_synchronize_unregister();
 	irq_work_sync(&kick_work);
 	kvfree(slots);
+	slots = NULL;
 }

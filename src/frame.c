@@ -94,11 +94,14 @@ bool mrm_frame_tryget(struct page *frame)
 	return false;
 }
 
+/* Nobody waits for memory that is scarce, nor has it reclaimed from others. */
+#define LOW_FLAGS	((GFP_USER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
 /**
  * mrm_frame_alloc_near() - a private frame
  * @vm: whose memory cgroup is charged, whichever thread touches the page
  * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY; GFP_DMA32 or
- *	GFP_DMA for a device that reaches no more
+ *	GFP_DMA for a device that reaches no more, at once or not at all
  * @near: a page on the node that it is to come from; NULL: as the current thread's policy says
  *
  * Context: May sleep and reclaim; the caller holds none of our spinlocks.
@@ -106,7 +109,7 @@ bool mrm_frame_tryget(struct page *frame)
  */
 struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *near)
 {
-	gfp_t gfp = flags & GFP_ZONEMASK ? GFP_USER : GFP_HIGHUSER;
+	gfp_t gfp = flags & GFP_ZONEMASK ? LOW_FLAGS : GFP_HIGHUSER;
 	struct page *frame = alloc_charged(vm, gfp | flags, 0, near);
 
 	if (!frame)
@@ -212,8 +215,7 @@ struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool 
 
 	/* Of a buffer of zeroes that is written again and again nothing is to be copied. */
 	if (zero)
-		frame = alloc_charged(vm, GFP_USER | GFP_DMA32 | MRM_SPARE | __GFP_NOMEMALLOC |
-				      __GFP_ZERO, 0, NULL);
+		frame = alloc_charged(vm, LOW_FLAGS | GFP_DMA32 | __GFP_ZERO, 0, NULL);
 	if (!frame)
 		frame = alloc_charged(vm, GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0), 0, NULL);
 	if (!frame)

@@ -115,8 +115,7 @@ struct page *mrm_guest_hot_alloc(struct mrm_vm *vm, unsigned long index, gfp_t f
 	struct page *frame = NULL;
 
 	if (zone)
-		frame = mrm_frame_alloc(vm, (flags & ~MRM_KILL_NOBODY) | MRM_SPARE |
-					__GFP_NOMEMALLOC |
+		frame = mrm_frame_alloc(vm, (flags & ~MRM_KILL_NOBODY) |
 					(__force gfp_t)xa_to_value(zone));
 	return frame ?: mrm_frame_alloc(vm, flags);
 }
@@ -154,22 +153,23 @@ static int move(struct mrm_vm *vm, unsigned long index, struct page *old, struct
 	return 0;
 }
 
-/* The frame that it has and that can be moved, with a reference; ERR_PTR(). */
-static struct page *get_movable(struct mrm_vm *vm, unsigned long index)
+static bool is_within(struct page *frame, u64 first, u64 last)
+{
+	u64 at = page_to_phys(frame);
+
+	return at >= first && (at | ~PAGE_MASK) <= last;
+}
+
+/* The frame that it has and that is to be moved, with a reference; ERR_PTR(). */
+static struct page *get_outside(struct mrm_vm *vm, unsigned long index, u64 first, u64 last)
 {
 	struct page *old = mrm_guest_page_get(vm, index);
 	int err;
 
-	if (old && mrm_frame_is_large(old)) {
-		put_page(old);
-		err = mrm_guest_large_break(vm, index, false);
-		if (err)
-			return ERR_PTR(err);
-		old = mrm_guest_page_get(vm, index);
-	}
 	if (!old)
 		return ERR_PTR(-ENOENT);
-	err = mrm_frame_is_shared(old) ? -EXDEV : mrm_frame_is_large(old) ||
+	err = mrm_frame_is_shared(old) ? -EXDEV :
+	      is_within(old, first, last) ? -EALREADY :
 	      folio_maybe_dma_pinned(page_folio(old)) ? -EBUSY : 0;
 	if (!err)
 		return old;
@@ -177,19 +177,62 @@ static struct page *get_movable(struct mrm_vm *vm, unsigned long index)
 	return ERR_PTR(err);
 }
 
-/* Its frame gives way to one of a zone whose address is from @first to @last. */
-static int exchange(struct mrm_vm *vm, unsigned long index, struct page *old, gfp_t zone, u64 first,
-		    u64 last)
+/* The same, and it is no part of a large frame, or is not any more. */
+static struct page *get_small_outside(struct mrm_vm *vm, unsigned long index, u64 first, u64 last)
 {
-	struct page *new = mrm_frame_alloc(vm, zone | MRM_SPARE | __GFP_NOMEMALLOC);
-	u64 at;
+	struct page *old = get_outside(vm, index, first, last);
 	int err;
 
+	if (IS_ERR(old) || !mrm_frame_is_large(old))
+		return old;
+	put_page(old);
+	err = mrm_guest_large_break(vm, index, false);
+	if (err)
+		return ERR_PTR(err);
+	old = get_outside(vm, index, first, last);
+	if (IS_ERR(old) || !mrm_frame_is_large(old))
+		return old;
+	put_page(old);
+	return ERR_PTR(-EBUSY);
+}
+
+/* A cgroup's limit is exceeded for this moment only: another one is given up for it. */
+static struct page *alloc_within(struct mrm_vm *vm, gfp_t zone, u64 first, u64 last)
+{
+	unsigned int flags = memalloc_noreclaim_save();
+	struct page *new = mrm_frame_alloc(vm, zone | MRM_SPARE | __GFP_NOMEMALLOC);
+
+	memalloc_noreclaim_restore(flags);
+	/* A limit may be no zone's, and a zone that is empty is helped out by the next. */
+	if (new && !is_within(new, first, last)) {
+		mrm_frame_unlock(new);
+		mrm_frame_free(new);
+		new = NULL;
+	}
+	return new;
+}
+
+/*
+ * Its frame gives way to one of a zone whose address is from @first to @last.  Nothing is broken
+ * or unmapped before there is one.
+ */
+static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 first, u64 last)
+{
+	struct page *old = get_outside(vm, index, first, last), *new;
+	int err;
+
+	if (IS_ERR(old))
+		return PTR_ERR(old);
+	put_page(old);
+	new = alloc_within(vm, zone, first, last);
 	if (!new)
 		return -ENOMEM;
-	at = page_to_phys(new);
-	/* A limit may be no zone's, and a zone that is empty is helped out by the next. */
-	err = at < first || (at | ~PAGE_MASK) > last ? -ENOMEM : move(vm, index, old, new);
+	old = get_small_outside(vm, index, first, last);
+	err = PTR_ERR_OR_ZERO(old);
+	if (!err) {
+		err = move(vm, index, old, new);
+		put_page(old);
+	}
 	mrm_frame_unlock(new);
 	if (err)
 		mrm_frame_free(new);
@@ -210,15 +253,7 @@ static int exchange(struct mrm_vm *vm, unsigned long index, struct page *old, gf
  */
 int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit)
 {
-	struct page *old = get_movable(vm, index);
-	int err = -EALREADY;
-
-	if (IS_ERR(old))
-		return PTR_ERR(old);
-	if ((page_to_phys(old) | ~PAGE_MASK) > limit)
-		err = exchange(vm, index, old, zone_of(limit), 0, limit);
-	put_page(old);
-	return err;
+	return exchange(vm, index, zone_of(limit), 0, limit);
 }
 
 /**
@@ -231,13 +266,5 @@ int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit)
  */
 int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index)
 {
-	struct page *old = get_movable(vm, index);
-	int err = -EALREADY;
-
-	if (IS_ERR(old))
-		return PTR_ERR(old);
-	if (page_to_phys(old) < MRM_LOW_END)
-		err = exchange(vm, index, old, 0, MRM_LOW_END, U64_MAX);
-	put_page(old);
-	return err;
+	return exchange(vm, index, 0, MRM_LOW_END, U64_MAX);
 }

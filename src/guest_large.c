@@ -309,6 +309,11 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
 
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
+	/* Mostly it is known before anything is unmapped. */
+	if (folio_maybe_dma_pinned(page_folio(frame))) {
+		err = -EBUSY;
+		goto unlock;
+	}
 	mrm_entry_unmap(vm, first, PARTS);
 	/* The entries' references and ours. */
 	if (page_count(frame) != *mrm_large_word(frame, MRM_LARGE_LEFT) + 1) {

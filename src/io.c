@@ -22,9 +22,10 @@
 #include "vm.h"
 #include "vm_events.h"
 
-#define TRY_AGAIN	(HZ / 10)	/* jiffies, what was pinned */
+#define REST		(HZ / 100)	/* jiffies, after each round, whoever asks for the next */
+#define TRY_AGAIN	(HZ / 10)	/* what was pinned */
 #define LOOK_EVERY	HZ		/* at the zone, while some are kept there */
-#define RETURNED	64		/* guest pages that go back up in a second, at the most */
+#define RETURNED	64		/* guest pages that may go back up in a round */
 #define LOOKED_AT	4096		/* to find those that merely happen to be low */
 #define WISHES		16		/* that are looked at together */
 #define HOTTEST		64		/* lines in debugfs */
@@ -41,7 +42,7 @@ struct mrm_io_tunables mrm_io_tunables = {
  * @vm_id: of the VM, which may be gone
  * @index: the guest page
  * @device: which
- * @since: jiffies, when it was moved
+ * @since: jiffies, when it was moved, or could not be moved back
  */
 struct hot {
 	struct list_head node;
@@ -60,11 +61,14 @@ static bool vms_ended;			/* since it was looked for last */
 static DEFINE_MUTEX(low_lock);
 static LIST_HEAD(low);			/* that came first, first */
 static unsigned long nr_low;
-static struct zone *low_zone;		/* what they have come to */
 static atomic_long_t busy, refused;
 
-/* Where the search for what merely happens to be low goes on; the thread's alone. */
-static unsigned long next_id, next_index;
+/*
+ * Where the search for what merely happens to be low goes on, when it does next (jiffies), and
+ * that this round none can make room for another; the thread's alone.
+ */
+static unsigned long next_id, next_index, next_look;
+static bool none_goes;
 
 static void kick(void)
 {
@@ -107,10 +111,22 @@ static unsigned long most(void)
 	       READ_ONCE(mrm_io_tunables.max) << (20 - PAGE_SHIFT) : 0;
 }
 
-/* Has the kernel begun to reclaim for what is below 4 GiB? */
-static bool zone_is_short(void)
+/* Has the kernel begun to reclaim for what is that low?  Few nodes have any of it. */
+static bool zone_is_short(enum zone_type type)
 {
-	return low_zone && zone_page_state(low_zone, NR_FREE_PAGES) < low_wmark_pages(low_zone);
+	bool any = false;
+	int node;
+
+	for_each_online_node(node) {
+		struct zone *zone = &NODE_DATA(node)->node_zones[type];
+
+		if (!populated_zone(zone))
+			continue;
+		if (zone_page_state(zone, NR_FREE_PAGES) >= low_wmark_pages(zone))
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 /* It is not kept any more, wherever it is.  Context: low_lock. */
@@ -145,44 +161,59 @@ static bool give_back(struct hot *h)
 	return true;
 }
 
-/* Those that came first go, but none that came in this period, unless @all.  Context: low_lock. */
-static void give_some_back(unsigned long n, bool all)
+/*
+ * Those that came first go, but none that came in this period, unless @all.  One that does not
+ * go is asked again when it would be its turn if it had come now.
+ *
+ * Context: low_lock.  Return: how many of @n have not been found, or do not go.
+ */
+static unsigned long give_some_back(unsigned long n, bool all)
 {
-	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, looked = nr_low;
+	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, tries;
 	struct hot *h;
 
-	while (n && looked-- && (h = list_first_entry_or_null(&low, struct hot, node))) {
+	for (tries = min(n, nr_low); tries; tries--) {
+		h = list_first_entry(&low, struct hot, node);
 		if (!all && time_before(jiffies, h->since + period))
-			return;
-		if (give_back(h))
+			break;
+		if (give_back(h)) {
 			n--;
-		else
+		} else {
+			h->since = jiffies;
 			list_move_tail(&h->node, &low);
+		}
+		mrm_cond_resched();
 	}
+	return n;
 }
 
-/* A guest page has a low frame, but no device has asked for that. */
-static void move_out_of_the_way(struct mrm_vm *vm, unsigned long index)
+/*
+ * A guest page has a low frame, but no device has asked for that.
+ *
+ * Return: it was tried to move it.
+ */
+static bool move_out_of_the_way(struct mrm_vm *vm, unsigned long index)
 {
 	struct page *frame = mrm_guest_page_get(vm, index);
 	bool move;
 
 	if (!frame)
-		return;
+		return false;
 	move = page_to_phys(frame) < MRM_LOW_END && !mrm_frame_is_shared(frame) &&
 	       !mrm_frame_is_large(frame) && !mrm_guest_is_hot(vm, index);
 	put_page(frame);
 	if (move && !mrm_guest_hot_return(vm, index))
 		mrm_count(vm, MRM_RETURNED, 1);
+	return move;
 }
 
-/* Look at some guest pages, going round all VMs. */
-static void clear_low_memory(void)
+/* Look at some guest pages, going round all VMs, until so many were to go. */
+static void clear_low_memory(unsigned long n)
 {
 	unsigned long looked = 0, vms = mrm_nr_vms() + 1;
 	struct mrm_vm *vm;
 
-	while (vms-- && looked < LOOKED_AT) {
+	while (vms-- && n && looked < LOOKED_AT) {
 		unsigned long id = next_id;
 
 		vm = mrm_vm_next(&id);
@@ -192,14 +223,14 @@ static void clear_low_memory(void)
 			continue;
 		}
 		if (!mrm_vm_not_to_take(vm)) {
-			while (looked < LOOKED_AT &&
+			while (n && looked < LOOKED_AT &&
 			       xa_find(&vm->pages, &next_index, ULONG_MAX, MRM_MARK_PRIVATE)) {
-				move_out_of_the_way(vm, next_index++);
+				n -= move_out_of_the_way(vm, next_index++);
 				looked++;
 				mrm_cond_resched();
 			}
 		}
-		if (looked < LOOKED_AT) {
+		if (n && looked < LOOKED_AT) {
 			next_id = id;
 			next_index = 0;
 		}
@@ -227,31 +258,21 @@ static int keep(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device
 	return 0;
 }
 
-/* The zone that low frames are of, as soon as there is one. */
-static void learn_zone(struct mrm_vm *vm, unsigned long index)
-{
-	struct page *frame = low_zone ? NULL : mrm_guest_page_get(vm, index);
-
-	if (!frame)
-		return;
-	if (page_to_phys(frame) < MRM_LOW_END)
-		low_zone = page_zone(frame);
-	put_page(frame);
-}
-
 /* Context: low_lock.  Return: as mrm_guest_hot_move(); -ENOSPC if the budget is used up. */
 static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device *d)
 {
 	bool is_hot = mrm_guest_is_hot(vm, index);
 	int err;
 
+	if (zone_is_short(d->limit < MRM_LOW_END - 1 ? ZONE_DMA : ZONE_DMA32))
+		return -ENOMEM;
 	if (!is_hot && nr_low >= most()) {
-		give_some_back(1, false);
+		if (none_goes)
+			return -ENOSPC;
+		none_goes = give_some_back(1, false);
 		if (nr_low >= most())
 			return -ENOSPC;
 	}
-	if (zone_is_short())
-		return -ENOMEM;
 	/* First, so that whatever frame it gets meanwhile is a low one. */
 	err = is_hot ? mrm_guest_set_hot(vm, index, d->limit) : keep(vm, index, d);
 	if (err)
@@ -260,10 +281,9 @@ static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_d
 	if (!err) {
 		mrm_count(vm, MRM_REMAPPED, 1);
 		atomic_long_inc(&d->moved);
-		learn_zone(vm, index);
 	}
-	/* One that could not be moved is not kept, either, but for one in use. */
-	if (!is_hot && err && err != -EBUSY && err != -EAGAIN && err != -EALREADY) {
+	/* One that is in use, or has nothing that can be moved, gets a low frame when it can. */
+	if (!is_hot && (err == -ENOMEM || err == -EHWPOISON)) {
 		mrm_guest_set_cold(vm, index);
 		drop(list_last_entry(&low, struct hot, node));
 	}
@@ -367,21 +387,28 @@ static bool move_hot(void)
 }
 
 /*
- * Of VMs that are gone.  What was counted of their frames is not the next owner's, and there is
- * no telling whose they were.  Context: low_lock.
+ * Of VMs that are gone: what was counted of their frames is not the next owner's.
+ *
+ * Context: low_lock.
  */
 static void forget_ended(void)
 {
+	unsigned long index;
 	unsigned int slot = 0;
 	struct mrm_bounce b;
 	struct hot *h, *tmp;
+	struct mrm_vm *vm;
 
-	while (mrm_bounce_next(&slot, 0, &b))
-		mrm_bounce_forget(slot - 1);
+	while (mrm_bounce_next(&slot, 0, &b)) {
+		vm = owner(b.pfn, &index);
+		if (vm)
+			mrm_vm_put(vm);
+		else
+			mrm_bounce_forget(slot - 1);
+	}
 
 	list_for_each_entry_safe(h, tmp, &low, node) {
-		struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
-
+		vm = mrm_vm_of_id(h->vm_id);
 		if (vm)
 			mrm_vm_put(vm);
 		else
@@ -389,20 +416,27 @@ static void forget_ended(void)
 	}
 }
 
+/* What is low makes way, if a device has ever asked for it.  Context: low_lock. */
+static void look_at_zone(void)
+{
+	if (time_before(jiffies, next_look) || !mrm_bounce_device(0) || !zone_is_short(ZONE_DMA32))
+		return;
+	next_look = jiffies + LOOK_EVERY;
+	clear_low_memory(give_some_back(RETURNED, false));
+}
+
 static bool work(void)
 {
 	bool again;
 
 	mutex_lock(&low_lock);
+	none_goes = false;
 	if (xchg(&vms_ended, false))
 		forget_ended();
 	if (nr_low > most())
-		give_some_back(nr_low - most(), true);
-	again = move_hot();
-	if (zone_is_short()) {
-		give_some_back(RETURNED, false);
-		clear_low_memory();
-	}
+		give_some_back(min(nr_low - most(), (unsigned long)RETURNED), true);
+	again = move_hot() || nr_low > most();
+	look_at_zone();
 	mutex_unlock(&low_lock);
 	return again;
 }
@@ -420,6 +454,7 @@ static int io_thread(void *unused)
 		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
 		again = work();
+		wait_event_freezable_timeout(wake, kthread_should_stop(), REST);
 	}
 	return 0;
 }
@@ -524,18 +559,18 @@ void mrm_io_show_low(struct seq_file *m)
  */
 int mrm_io_init(void)
 {
-	struct task_struct *task = kthread_run(io_thread, NULL, "mrm_io");
 	int err;
 
-	if (IS_ERR(task))
-		return PTR_ERR(task);
+	next_look = jiffies;
 	mrm_io_changed();
 	err = mrm_bounce_init(kick);
-	if (err) {
-		kthread_stop(task);
+	if (err)
 		return err;
+	thread = kthread_run(io_thread, NULL, "mrm_io");
+	if (IS_ERR(thread)) {
+		mrm_bounce_exit();
+		return PTR_ERR(thread);
 	}
-	thread = task;
 	mrm_vm_register_notifier(&vm_nb);
 	return 0;
 }
@@ -548,8 +583,9 @@ void mrm_io_exit(void)
 	struct hot *h, *tmp;
 
 	mrm_vm_unregister_notifier(&vm_nb);
-	mrm_bounce_exit();
+	/* It looks at what has been counted once more. */
 	kthread_stop(thread);
+	mrm_bounce_exit();
 	list_for_each_entry_safe(h, tmp, &low, node)
 		drop(h);
 }

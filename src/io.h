@@ -12,6 +12,9 @@
  *     of hot pages that is too large costs no more moves than that.
  *   - while the zone itself is short nothing comes down, and those that came go back up, a few
  *     each second; and so do guest pages that merely happen to have low frames.
+ *
+ * The thread rests after each round, so whatever is copied, and however often, costs no more
+ * than so many rounds a second.
  */
 #ifndef MRM_IO_H
 #define MRM_IO_H

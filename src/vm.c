@@ -25,6 +25,7 @@ struct mrm_counters mrm_host_counters;
  */
 static DEFINE_MUTEX(vms_lock);
 static DEFINE_XARRAY_ALLOC1(vms);
+static u32 next_id;		/* an id is one VM's, also for who still has that of one gone */
 static DEFINE_HASHTABLE(vms_by_mm, HASH_BITS_VMS);
 static DEFINE_HASHTABLE(vms_by_address, HASH_BITS_VMS);
 static atomic_long_t nr_vms;	/* those that have not given everything back */
@@ -374,7 +375,10 @@ static int list_vm(struct mrm_vm *vm)
 
 	mutex_lock(&vms_lock);
 	err = find_by_mm(vm->mm) ? -EEXIST :
-	      xa_alloc(&vms, &vm->id, vm, XA_LIMIT(1, INT_MAX), GFP_KERNEL);
+	      xa_alloc_cyclic(&vms, &vm->id, vm, XA_LIMIT(1, INT_MAX), &next_id, GFP_KERNEL);
+	/* 1: they have been used up once. */
+	if (err > 0)
+		err = 0;
 	if (!err) {
 		name_dir(vm);
 		hash_add_rcu(vms_by_mm, &vm->by_mm, (unsigned long)vm->mm);

@@ -94,14 +94,6 @@ static void start(size_t pages)
 	mrm_set_number("hot_io_threshold", THRESHOLD);
 }
 
-static void end(const char *when)
-{
-	tap_ok(process_verify(&vm), "every byte is right %s", when);
-	mrm_check(when);
-	process_stop(&vm);
-	mrm_nothing_left(when);
-}
-
 static long bounces(void)
 {
 	return mrm_vm_get(vm.pid, "io_bounces");
@@ -145,6 +137,21 @@ static struct device narrow(void)
 		   &device.bytes, &device.moved, &device.returned, &device.low) != 5)
 		tap_bail("no line of io_devices: %s", line);
 	return device;
+}
+
+static bool nothing_is_low(void *unused)
+{
+	(void)unused;
+	return !narrow().low;
+}
+
+static void end(const char *when)
+{
+	tap_ok(process_verify(&vm), "every byte is right %s", when);
+	mrm_check(when);
+	process_stop(&vm);
+	mrm_nothing_left(when);
+	tap_ok(wait_until(nothing_is_low, NULL, MRM_LONG), "nothing is kept for a disk %s", when);
 }
 
 static void test_moved(void)
