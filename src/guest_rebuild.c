@@ -168,13 +168,16 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 
 	if (!lock_all(vm, first))
 		return -EBUSY;
-	/* One that gets hot later is moved, which waits for its lock. */
+	/* To move one that gets hot later is tried again until they are unlocked. */
 	if (mrm_guest_any_hot(vm, first, PARTS)) {
 		unlock(PARTS);
 		return -EINVAL;
 	}
-	for (i = 0; !frames[i]; i++)
+	/* All may have been discarded since there were enough. */
+	for (i = 0; i < PARTS && !frames[i]; i++)
 		;
+	if (i == PARTS)
+		return -EINVAL;
 	near = frames[i];
 	large = mrm_frame_alloc_large(vm, first, near);
 	if (!large) {
@@ -239,7 +242,7 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 {
 	int err = -EBUSY;
 
-	if (!READ_ONCE(vm->large) || !worth_it(vm, first))
+	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) || !worth_it(vm, first))
 		return -EINVAL;
 	if (!mmget_not_zero(vm->mm))
 		return -EBUSY;
