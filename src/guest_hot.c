@@ -14,12 +14,6 @@
 #include "trace.h"
 #include "vm.h"
 
-/* The zone whose pages are below a limit, or some of them. */
-static gfp_t zone_of(u64 limit)
-{
-	return limit >= DMA_BIT_MASK(32) ? GFP_DMA32 : GFP_DMA;
-}
-
 /**
  * mrm_guest_is_hot() - is it to have a frame that a device reaches?
  * @vm: the VM
@@ -54,19 +48,23 @@ bool mrm_guest_any_hot(struct mrm_vm *vm, unsigned long first, unsigned long pag
  * @index: the guest page
  * @limit: the last address that the device reaches
  *
- * Context: One thread; may sleep.
+ * Context: One thread; may sleep, but not for memory.
  * Return: 0 or -ENOMEM.
  */
 int mrm_guest_set_hot(struct mrm_vm *vm, unsigned long index, u64 limit)
 {
-	void *zone = xa_mk_value((__force unsigned long)zone_of(limit)), *old;
+	void *zone = xa_mk_value((__force unsigned long)mrm_low_zone(limit)), *old;
 	struct mem_cgroup *memcg;
+	unsigned int flags;
 
 	/* For another device it was the lowest that there is. */
 	if (xa_load(&vm->hot, index) == xa_mk_value((__force unsigned long)GFP_DMA))
 		return 0;
 	memcg = set_active_memcg(vm->memcg);
-	old = xa_store(&vm->hot, index, zone, GFP_KERNEL | MRM_SPARE);
+	/* As in alloc_within(): one thread works for all VMs. */
+	flags = memalloc_noreclaim_save();
+	old = xa_store(&vm->hot, index, zone, GFP_KERNEL | MRM_SPARE | __GFP_NOMEMALLOC);
+	memalloc_noreclaim_restore(flags);
 	set_active_memcg(memcg);
 	if (xa_is_err(old))
 		return xa_err(old);
@@ -253,7 +251,7 @@ static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 firs
  */
 int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit)
 {
-	return exchange(vm, index, zone_of(limit), 0, limit);
+	return exchange(vm, index, mrm_low_zone(limit), 0, limit);
 }
 
 /**

@@ -4,7 +4,8 @@
  *
  * A guest page that is copied again and again for a device that does not reach it is hot: its
  * frame is exchanged for one that the device reaches, without the guest noticing, and while the
- * guest page is hot, so is each frame it gets anew.  Which ones are is for io.c to say.
+ * guest page is hot, each frame it gets anew is such a one, if there is one at once.  Which guest
+ * pages are hot is for io.c to say.
  *
  *   private       moved: locked, unmapped, seen to be unpinned, copied
  *   pinned        not now: the DMA that made it hot is still under way; tried again
@@ -25,6 +26,12 @@ struct mrm_vm;
 struct page;
 
 #define MRM_LOW_END	BIT_ULL(32)	/* low memory is below it */
+
+/* The zone whose pages are below a device's last address, or some of them. */
+static inline gfp_t mrm_low_zone(u64 limit)
+{
+	return limit >= MRM_LOW_END - 1 ? GFP_DMA32 : GFP_DMA;
+}
 
 int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit);
 int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index);

@@ -309,7 +309,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
 
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
-	/* Mostly it is known before anything is unmapped. */
+	/* Where pins are counted it is known before anything is unmapped. */
 	if (folio_maybe_dma_pinned(page_folio(frame))) {
 		err = -EBUSY;
 		goto unlock;

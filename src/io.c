@@ -23,9 +23,10 @@
 #include "vm_events.h"
 
 #define REST		(HZ / 100)	/* jiffies, after each round, whoever asks for the next */
-#define TRY_AGAIN	(HZ / 10)	/* what was pinned */
+#define TRY_AGAIN	(HZ / 10)	/* the same, if some were pinned, which are tried again */
 #define LOOK_EVERY	HZ		/* at the zone, while some are kept there */
-#define RETURNED	64		/* guest pages that may go back up in a round */
+#define RETURNED	64UL		/* go back up in a round, besides one for one that comes */
+#define ASKED		4		/* so many whether they go, for one that comes */
 #define LOOKED_AT	4096		/* to find those that merely happen to be low */
 #define WISHES		16		/* that are looked at together */
 #define HOTTEST		64		/* lines in debugfs */
@@ -72,8 +73,8 @@ static bool none_goes;
 
 static void kick(void)
 {
-	WRITE_ONCE(kicked, true);
-	wake_up(&wake);
+	if (!xchg(&kicked, true))
+		wake_up(&wake);
 }
 
 /**
@@ -112,8 +113,9 @@ static unsigned long most(void)
 }
 
 /* Has the kernel begun to reclaim for what is that low?  Few nodes have any of it. */
-static bool zone_is_short(enum zone_type type)
+static bool zone_is_short(u64 limit)
 {
+	enum zone_type type = gfp_zone(mrm_low_zone(limit));
 	bool any = false;
 	int node;
 
@@ -165,14 +167,14 @@ static bool give_back(struct hot *h)
  * Those that came first go, but none that came in this period, unless @all.  One that does not
  * go is asked again when it would be its turn if it had come now.
  *
- * Context: low_lock.  Return: how many of @n have not been found, or do not go.
+ * Context: low_lock.  Return: how many of @n have not been found, or do not go, of @tries.
  */
-static unsigned long give_some_back(unsigned long n, bool all)
+static unsigned long give_some_back(unsigned long n, unsigned long tries, bool all)
 {
-	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, tries;
+	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ;
 	struct hot *h;
 
-	for (tries = min(n, nr_low); tries; tries--) {
+	for (tries = min(tries, nr_low); n && tries; tries--) {
 		h = list_first_entry(&low, struct hot, node);
 		if (!all && time_before(jiffies, h->since + period))
 			break;
@@ -264,12 +266,12 @@ static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_d
 	bool is_hot = mrm_guest_is_hot(vm, index);
 	int err;
 
-	if (zone_is_short(d->limit < MRM_LOW_END - 1 ? ZONE_DMA : ZONE_DMA32))
+	if (zone_is_short(d->limit))
 		return -ENOMEM;
 	if (!is_hot && nr_low >= most()) {
 		if (none_goes)
 			return -ENOSPC;
-		none_goes = give_some_back(1, false);
+		none_goes = give_some_back(1, ASKED, false);
 		if (nr_low >= most())
 			return -ENOSPC;
 	}
@@ -387,7 +389,7 @@ static bool move_hot(void)
 }
 
 /*
- * Of VMs that are gone: what was counted of their frames is not the next owner's.
+ * VMs are gone: what was counted of frames that are nobody's is not their next owner's.
  *
  * Context: low_lock.
  */
@@ -419,42 +421,57 @@ static void forget_ended(void)
 /* What is low makes way, if a device has ever asked for it.  Context: low_lock. */
 static void look_at_zone(void)
 {
-	if (time_before(jiffies, next_look) || !mrm_bounce_device(0) || !zone_is_short(ZONE_DMA32))
+	if (time_before(jiffies, next_look) || !mrm_bounce_device(0) ||
+	    !zone_is_short(MRM_LOW_END - 1))
 		return;
 	next_look = jiffies + LOOK_EVERY;
-	clear_low_memory(give_some_back(RETURNED, false));
+	clear_low_memory(give_some_back(RETURNED, RETURNED, false));
 }
 
-static bool work(void)
+/*
+ * There are more than there may be.
+ *
+ * Context: low_lock.  Return: some have gone, and more are to go.
+ */
+static bool give_excess_back(void)
 {
-	bool again;
+	unsigned long max = most(), n = nr_low > max ? min(nr_low - max, RETURNED) : 0;
+
+	return give_some_back(n, n, true) < n && nr_low > max;
+}
+
+/* Return: for how long there is nothing to do, unless somebody kicks; jiffies. */
+static long work(void)
+{
+	bool again, excess;
+	long idle;
 
 	mutex_lock(&low_lock);
 	none_goes = false;
 	if (xchg(&vms_ended, false))
 		forget_ended();
-	if (nr_low > most())
-		give_some_back(min(nr_low - most(), (unsigned long)RETURNED), true);
-	again = move_hot() || nr_low > most();
+	excess = give_excess_back();
+	again = move_hot();
 	look_at_zone();
+	idle = again || excess ? 0 : nr_low ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
 	mutex_unlock(&low_lock);
-	return again;
+	/* Whoever kicks meanwhile is heard after it. */
+	wait_event_freezable_timeout(wake, kthread_should_stop(), again ? TRY_AGAIN : REST);
+	return idle;
 }
 
 static int io_thread(void *unused)
 {
-	bool again = false;
-	long timeout;
+	long idle = MAX_SCHEDULE_TIMEOUT;
 
 	set_freezable();
 	while (!kthread_should_stop()) {
-		timeout = again ? TRY_AGAIN : READ_ONCE(nr_low) ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
-		wait_event_freezable_timeout(wake, READ_ONCE(kicked) || kthread_should_stop(),
-					     timeout);
+		if (idle)
+			wait_event_freezable_timeout(wake, READ_ONCE(kicked) ||
+						     kthread_should_stop(), idle);
 		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
-		again = work();
-		wait_event_freezable_timeout(wake, kthread_should_stop(), REST);
+		idle = work();
 	}
 	return 0;
 }
@@ -533,7 +550,8 @@ void mrm_io_show_hottest(struct seq_file *m)
 }
 
 /**
- * mrm_io_show_low() - for debugfs: VM's pid, address, seconds, of what is kept low
+ * mrm_io_show_low() - for debugfs: VM's pid, address, seconds since it was moved or could not be
+ * moved back, of what is kept low
  * @m: where to
  */
 void mrm_io_show_low(struct seq_file *m)
@@ -576,7 +594,7 @@ int mrm_io_init(void)
 }
 
 /**
- * mrm_io_exit() - stop it; there are no VMs
+ * mrm_io_exit() - stop it; nothing is adopted
  */
 void mrm_io_exit(void)
 {

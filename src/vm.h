@@ -170,7 +170,7 @@ struct mrm_ahead {
  * @mn: hears of discards and of the end of @mm
  * @file: the pseudo file; NULL until something is adopted; under @lock
  * @memcg: what its frames are charged to
- * @id: small number, unique while the VM lives
+ * @id: a number that no other VM has, or had
  * @pid: of the process, in the initial pid namespace
  * @name: from QEMU's -name, or empty
  * @late: it ran before we were loaded, so nothing of it is adopted
