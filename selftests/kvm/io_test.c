@@ -73,23 +73,13 @@ static void move(size_t first, size_t count, size_t times, bool write)
 		tap_bail("the disk fails");
 }
 
-static void fill(size_t first, size_t count, uint32_t id)
-{
-	size_t i;
-
-	for (i = first; i < first + count; i++)
-		vm.states[i] = id + i;
-	if (process_guest(&vm, GUEST_FILL, first, count))
-		tap_bail("a guest cannot write to its RAM");
-}
-
 /* Every guest page is on the disk as it is in RAM, so whatever is read is right. */
 static void start(size_t pages)
 {
 	const struct vm_config config = { .pages = pages };
 
 	process_start(&vm, &config);
-	fill(0, pages, 1);
+	process_fill(&vm, 0, pages, 1);
 	mrm_set_number("hot_io_threshold", 0);
 	move(0, pages, 1, true);
 	mrm_set_number("hot_io_threshold", THRESHOLD);
@@ -224,7 +214,7 @@ static void test_zero(void)
 	move(first, HOT, THRESHOLD, true);
 	tap_equal(all_bounces() - before, 0, "they are not copied when they are written");
 	file_write(TRACE "/trigger", "!hist:keys=size");
-	fill(first, HOT, 1);
+	process_fill(&vm, first, HOT, 1);
 	move(first, HOT, 1, true);
 }
 
@@ -232,7 +222,7 @@ static void test_zero(void)
 static void test_kept(void)
 {
 	tap_equal(process_discard(&vm, 0, HOT), 0, "they are discarded");
-	fill(0, HOT, 1);
+	process_fill(&vm, 0, HOT, 1);
 	are_not_copied(0, HOT, "touched again");
 
 	for (size_t i = 0; i < 2 * HOT; i++)
@@ -240,7 +230,7 @@ static void test_kept(void)
 	process_guest(&vm, GUEST_FILL, 0, 2 * HOT);
 	tap_ok(mrm_full_pass(), "a scan");
 	tap_between(mrm_vm_get(vm.pid, "shared_pages"), 2 * HOT, 2 * HOT, "they are shared");
-	fill(0, 2 * HOT, 1);
+	process_fill(&vm, 0, 2 * HOT, 1);
 	are_not_copied(0, HOT, "shared and written to");
 
 	for (size_t i = 0; i < PAGES; i++)
