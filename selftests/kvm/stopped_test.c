@@ -22,7 +22,7 @@
 #include "tap.h"
 
 #define TIMES	10
-#define SOON	2000	/* ms: an answer that waits for no process */
+#define SOON	(MRM_LONG / 15)	/* ms: an answer that waits for no process */
 
 static struct vm_process vms[NR_BUSY], other;
 
