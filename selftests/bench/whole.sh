@@ -7,7 +7,7 @@
 #	. "$(dirname "${BASH_SOURCE[0]}")/whole.sh"
 #	bench_begin DISK_MIB
 #	bench_guest a 256 "cache_work /dev/vda 200 4"
-#	guest_start a && guest_wait_ready a
+#	bench_start a && guest_wait_ready a
 #	rate a 20
 #
 # They measure and do not judge: what they find goes to a CSV file in MRM_OUT, for
@@ -71,6 +71,20 @@ bench_guest() {
 		  <source file='$bench_disk'/><target dev='vda' bus='virtio'/>
 		  <readonly/><shareable/>
 		</disk>" "$@"
+}
+
+# bench_start NAME... - start guests that share nothing, also when memory is short: guests
+# that read the same disk have the same pages, and nobody would have to give any up.
+bench_start() {
+	local name
+	guest_start "$@"
+	for name; do
+		wait_until 30 unshare "$name"
+	done
+}
+
+unshare() {
+	echo 0 >"$mrm/vm/$(guest_pid "$1")/share"
 }
 
 # bench_end NAME... - end guests, and wait until the module has forgotten them.
