@@ -122,7 +122,7 @@ check "no byte is lost" all memcheck_goes_on a b
 
 check "two others: their balloons grow" squeezed
 check "one guest's vCPUs are stopped in the middle" virsh -q suspend a
-check "the other reaches its target" reaches b
+check "the other reaches its target" wait_until 120 at_target b
 check "the stopped one is known not to follow" \
 	wait_until 60 vm_text_is a balloon_state unresponsive
 check "which mrmd says" says 'guest a: .*balloon'
