@@ -66,10 +66,15 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first)
 	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED;
 }
 
-/* Lock them all.  Return: false if that cannot be at once, and then none is. */
+/*
+ * Lock them all.
+ *
+ * Return: false if that cannot be at once, or so many have been discarded since they were looked
+ * at that it is not worth it any more; and then none is.
+ */
 static bool lock_all(struct mrm_vm *vm, unsigned long first)
 {
-	unsigned long i;
+	unsigned long i, own = 0;
 
 	for (i = 0; i < PARTS; i++) {
 		frames[i] = mrm_guest_page_get(vm, first + i);
@@ -81,8 +86,12 @@ static bool lock_all(struct mrm_vm *vm, unsigned long first)
 			unlock(i);
 			return false;
 		}
+		own++;
 	}
-	return true;
+	if (own >= LEAST_OWN)
+		return true;
+	unlock(PARTS);
+	return false;
 }
 
 /* Nobody but the guest pages has them, and nobody has them by way of the page tables. */
@@ -173,11 +182,8 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 		unlock(PARTS);
 		return -EINVAL;
 	}
-	/* All may have been discarded since there were enough. */
-	for (i = 0; i < PARTS && !frames[i]; i++)
+	for (i = 0; !frames[i]; i++)
 		;
-	if (i == PARTS)
-		return -EINVAL;
 	near = frames[i];
 	large = mrm_frame_alloc_large(vm, first, near);
 	if (!large) {
