@@ -79,11 +79,11 @@ bench_start() {
 	local name
 	guest_start "$@"
 	for name; do
-		wait_until 30 unshare "$name"
+		wait_until 30 bench_unshare "$name"
 	done
 }
 
-unshare() {
+bench_unshare() {
 	echo 0 >"$mrm/vm/$(guest_pid "$1")/share"
 }
 
