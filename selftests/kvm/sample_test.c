@@ -3,7 +3,8 @@
  * Sampling: what guests, and others, touch of known memory is what is estimated.
  *
  * MRM_SAMPLE_PERIODS: over how many periods (default: 40); fewer say less, and are judged
- * less strictly.  MRM_SAMPLE_RAM: pages of RAM of the guests whose estimate is judged
+ * less strictly.  What chance puts too far off, once in a thousand runs, has to be near over
+ * twice as many.  MRM_SAMPLE_RAM: pages of RAM of the guests whose estimate is judged
  * (default: 1280).
  */
 #define _GNU_SOURCE
@@ -61,30 +62,53 @@ struct judged {
 	struct vm_process p;
 	unsigned int percent;
 	double truth;		/* fraction */
+	struct toucher_sample s[2 * MAX_PERIODS];
+	double mean;		/* fraction */
+	unsigned int far;	/* samples further off than 10 points */
 };
 
-static void judge(struct judged *j, const char *what, unsigned int periods, unsigned int *off)
+/* Is the mean of so many periods within 3 points? */
+static bool is_near(struct judged *j, unsigned int periods)
 {
-	struct toucher_sample s[MAX_PERIODS];
-	unsigned int n = toucher_samples(j->p.pid, s, periods), i, far = 0;
+	unsigned int n = toucher_samples(j->p.pid, j->s, periods), i;
 	double sum = 0, f, error;
 
 	if (n < periods)
 		tap_bail("%u samples, not %u: the trace is incomplete", n, periods);
-	for (i = 0; i < periods; i++) {
-		f = FIELD(s[i].touched, s[i].n);
+	for (i = j->far = 0; i < periods; i++) {
+		f = FIELD(j->s[i].touched, j->s[i].n);
 		sum += f;
 		/* A hair more than 10 points, for 0.1 is no binary fraction. */
-		far += f - j->truth > 0.1001 || j->truth - f > 0.1001;
+		j->far += f - j->truth > 0.1001 || j->truth - f > 0.1001;
 	}
-	*off += far;
-	error = (sum / periods - j->truth) / 0.03;
-	if (!tap_ok(error * error * periods < (periods < ENOUGH ? ENOUGH : periods),
-		    "%s, %u %%: the mean is within 3 points", what, j->percent))
+	j->mean = sum / periods;
+	error = (j->mean - j->truth) / 0.03;
+	return error * error * periods < (periods < ENOUGH ? ENOUGH : periods);
+}
+
+static bool are_near(struct judged *judged, unsigned int periods)
+{
+	bool near = true;
+	unsigned int i;
+
+	for (i = 0; i < SIZES; i++) {
+		while (toucher_samples(judged[i].p.pid, NULL, 0) < periods)
+			wait_periods(judged[i].p.pid, 1, 1);
+		near = is_near(&judged[i], periods) && near;
+	}
+	return near;
+}
+
+static void judge(struct judged *j, const char *what, unsigned int periods)
+{
+	unsigned int i;
+
+	if (!tap_ok(is_near(j, periods), "%s, %u %%: the mean is within 3 points", what,
+		    j->percent))
 		for (i = 0; i < periods; i++)
-			tap_note("%u of %u", s[i].touched, s[i].n);
+			tap_note("%u of %u", j->s[i].touched, j->s[i].n);
 	tap_note("%s, %u %%: mean %.2f %%, %u of %u further off than 10 points, estimate %.2f %%",
-		 what, j->percent, 100 * sum / periods, far, periods,
+		 what, j->percent, 100 * j->mean, j->far, periods,
 		 100 * FIELD(mrm_vm_get(j->p.pid, "active_bytes"),
 			     mrm_vm_get(j->p.pid, "size_bytes")));
 }
@@ -95,7 +119,7 @@ static void test_estimate(int method, unsigned int b, unsigned int periods)
 		.pages = setting("MRM_SAMPLE_RAM", 1280),
 		.backing = backings[b],
 	};
-	struct judged judged[SIZES];
+	static struct judged judged[SIZES];
 	unsigned int i, off = 0;
 	long cpu, faults = 0, samples = 0;
 	char what[64];
@@ -117,17 +141,21 @@ static void test_estimate(int method, unsigned int b, unsigned int periods)
 		samples -= mrm_vm_get(judged[i].p.pid, "samples");
 		faults -= mrm_vm_get(judged[i].p.pid, "sample_faults");
 	}
-	for (i = 0; i < SIZES; i++)
-		while (toucher_samples(judged[i].p.pid, NULL, 0) < periods)
-			wait_periods(judged[i].p.pid, 1, 1);
+	if (!are_near(judged, periods)) {
+		tap_note("one is too far off: judged by %u periods", 2 * periods);
+		periods *= 2;
+		are_near(judged, periods);
+	}
 	for (i = 0; i < SIZES; i++) {
 		samples += mrm_vm_get(judged[i].p.pid, "samples");
 		faults += mrm_vm_get(judged[i].p.pid, "sample_faults");
 	}
 	cpu = mrm_get("sample_cpu_ns") - cpu;
 	snprintf(what, sizeof(what), "%s, %s", methods[method], backing_words[b]);
-	for (i = 0; i < SIZES; i++)
-		judge(&judged[i], what, periods, &off);
+	for (i = 0; i < SIZES; i++) {
+		judge(&judged[i], what, periods);
+		off += judged[i].far;
+	}
 	tap_ok(off * (periods < ENOUGH ? 10 : 20) <= SIZES * periods,
 	       "%s: 95 %% of %u samples are within 10 points (%u are not)", what, SIZES * periods,
 	       off);
@@ -284,6 +312,8 @@ static void test_changes(int method)
 {
 	const struct vm_config config = { .pages = SMALL };
 	long all = SMALL * PAGE_SIZE, running, active, last, samples, falls = 0;
+	/* s: in a period fits what the guest does in one, on a slow machine too. */
+	long period = (setting("MRM_PATIENCE", 1) + 1) / 2;
 	struct toucher_sample s[2];
 	struct vm_process p;
 	int status, i;
@@ -293,8 +323,8 @@ static void test_changes(int method)
 		  "%s: all is active until something is known", methods[method]);
 	toucher_set(&p, 10, &seed);
 	toucher_touch(&p);
-	tune(1, 10000, method);
-	wait_periods(p.pid, 3, 1);
+	tune(period, 10000, method);
+	wait_periods(p.pid, 3, period);
 	tap_between(mrm_vm_get(p.pid, "active_bytes"), all * 8 / 100, all * 15 / 100,
 		    "10 %% are active");
 	running = mrm_vm_get(p.pid, "running_ns");
@@ -303,18 +333,18 @@ static void test_changes(int method)
 	       "a guest that grows is noticed");
 	running = mrm_vm_get(p.pid, "running_ns") - running;
 	/* What is said at a tick was seen at the last look before it. */
-	tap_between(running, 0, 1300000000, "within one period");
-	wait_periods(p.pid, 8, 1);
+	tap_between(running, 0, period * 1300000000, "within one period");
+	wait_periods(p.pid, 8, period);
 	toucher_set(&p, 10, &seed);
 	/* The period in which it shrank belongs to both. */
-	wait_periods(p.pid, 2, 1);
+	wait_periods(p.pid, 2, period);
 	last = mrm_vm_get(p.pid, "active_bytes");
 	tap_between(last, all * 45 / 100, all * 75 / 100,
 		    "one that shrinks keeps more for a while");
 	tap_between(mrm_vm_get(p.pid, "active_fast_bytes"), 0, all * 25 / 100,
 		    "though the fast average has followed");
 	for (i = 0; i < 16; i++) {
-		wait_periods(p.pid, 1, 1);
+		wait_periods(p.pid, 1, period);
 		active = mrm_vm_get(p.pid, "active_bytes");
 		falls += active < last;
 		last = active;
@@ -330,12 +360,12 @@ static void test_changes(int method)
 	running = mrm_vm_get(p.pid, "running_ns");
 	active = mrm_vm_get(p.pid, "active_bytes");
 	samples = mrm_vm_get(p.pid, "samples");
-	usleep(3000000);
+	usleep(period * 3000000);
 	tap_equal(mrm_vm_get(p.pid, "running_ns"), running, "a stopped VM does not run");
 	tap_equal(mrm_vm_get(p.pid, "active_bytes"), active, "and keeps its estimate");
 	tap_equal(mrm_vm_get(p.pid, "samples"), samples, "no period of it ends");
 	kill(p.pid, SIGCONT);
-	wait_periods(p.pid, 2, 1);
+	wait_periods(p.pid, 2, period);
 	tap_ok(mrm_vm_get(p.pid, "running_ns") > running, "then it goes on");
 	toucher_rest(&p);
 	usleep(500000);
