@@ -74,6 +74,23 @@ static vm_fault_t lock_frame(struct vm_fault *vmf, struct page *frame)
 	return VM_FAULT_RETRY;
 }
 
+/* The same for guest pages of which a large frame is being made. */
+static vm_fault_t wait_rebuilt(struct vm_fault *vmf, struct mrm_vm *vm)
+{
+	unsigned long index = vmf->pgoff;
+	struct file *file;
+
+	if (!fault_flag_allow_retry_first(vmf->flags))
+		return mrm_guest_large_wait_rebuilt(vm, index) ? VM_FAULT_SIGBUS : 0;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	file = get_file(vmf->vma->vm_file);
+	release_fault_lock(vmf);
+	mrm_guest_large_wait_rebuilt(vm, index);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
 /*
  * The frame of a guest page, locked and with a reference, brought back if it has to be;
  * NULL if it holds nothing.  *allocated: to bring it back took memory.  Without one, *ret is
@@ -89,6 +106,11 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *al
 	*ret = 0;
 	*allocated = false;
 	for (;;) {
+		if (unlikely(mrm_guest_large_is_rebuilding(vm, index))) {
+			*ret = wait_rebuilt(vmf, vm);
+			if (*ret)
+				return NULL;
+		}
 		frame = mrm_guest_page_get(vm, index);
 		if (frame) {
 			*ret = lock_frame(vmf, frame);

@@ -18,11 +18,16 @@
 #ifndef MRM_GUEST_LARGE_H
 #define MRM_GUEST_LARGE_H
 
+#include <linux/math.h>
 #include <linux/types.h>
 
-struct mrm_vm;
+#include "frame.h"
+#include "vm.h"
+
 struct page;
 struct vm_fault;
+
+#define MRM_REBUILDING	1UL	/* in mrm_vm.rebuilding */
 
 /* What became of a large frame, in the trace. */
 enum mrm_large_event { MRM_LARGE_WAS_POPULATED, MRM_LARGE_WAS_BROKEN, MRM_LARGE_WAS_REBUILT };
@@ -38,6 +43,12 @@ struct mrm_large_look {
 	unsigned int saves;
 };
 
+/* Is a large frame being made of guest pages that this one is of? */
+static inline bool mrm_guest_large_is_rebuilding(const struct mrm_vm *vm, unsigned long index)
+{
+	return READ_ONCE(vm->rebuilding) == (round_down(index, MRM_LARGE_PAGES) | MRM_REBUILDING);
+}
+
 void mrm_guest_large_allow(bool allow);
 struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf);
 void mrm_guest_large_is_mapped(struct mrm_vm *vm, struct page *frame);
@@ -47,6 +58,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share);
 bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long *index);
 void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first);
+int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look);
 void mrm_guest_large_scanned(struct page *frame, unsigned int saves, bool begins);
 

@@ -3,11 +3,14 @@
  * Guest pages of 4 KiB become parts of a large frame again.
  *
  * All their frames are locked, by trylock, then unmapped together and seen to be unpinned; so
- * is the new one, until it holds what they held.  Who wants one of them meanwhile waits.
+ * is the new one, until it holds what they held.  Who wants one of them meanwhile waits: a fault
+ * until that is over, as a reference to a frame whose lock it waits for would look like a pin,
+ * and what is rebuilt is what a guest uses all the time.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/wait.h>
 
 #include "frame.h"
 #include "frame_table.h"
@@ -23,6 +26,8 @@
 
 /* Of the one thread that rebuilds. */
 static struct page *frames[MRM_LARGE_PAGES];
+
+static DECLARE_WAIT_QUEUE_HEAD(over);
 
 /* Those that are locked: the first @n of them. */
 static void unlock(unsigned long n)
@@ -168,6 +173,31 @@ static void free_all(struct mrm_vm *vm, unsigned long first)
 	}
 }
 
+/* Before page table entries go, under their locks: whoever faults for want of one sees it. */
+static void begin(struct mrm_vm *vm, unsigned long first)
+{
+	WRITE_ONCE(vm->rebuilding, first | MRM_REBUILDING);
+}
+
+static void end(struct mrm_vm *vm)
+{
+	WRITE_ONCE(vm->rebuilding, 0);
+	wake_up_all(&over);
+}
+
+/**
+ * mrm_guest_large_wait_rebuilt() - wait until a guest page is not being rebuilt any more
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Context: Sleeps for some ms at the most; no frame is locked.
+ * Return: 0, or -ERESTARTSYS on a fatal signal.
+ */
+int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index)
+{
+	return wait_event_killable(over, !mrm_guest_large_is_rebuilding(vm, index));
+}
+
 static int rebuild(struct mrm_vm *vm, unsigned long first)
 {
 	struct page *large, *near;
@@ -247,7 +277,12 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 	if (!mmget_not_zero(vm->mm))
 		return -EBUSY;
 	if (mmap_read_trylock(vm->mm)) {
-		err = in_one_mapping(vm, first) ? rebuild(vm, first) : -EINVAL;
+		err = -EINVAL;
+		if (in_one_mapping(vm, first)) {
+			begin(vm, first);
+			err = rebuild(vm, first);
+			end(vm);
+		}
 		mmap_read_unlock(vm->mm);
 	}
 	mmput_async(vm->mm);

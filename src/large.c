@@ -144,19 +144,24 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 
 typedef void (*first_fn)(struct mrm_vm *vm, unsigned long first, void *arg);
 
-/* Each multiple of 2 MiB at which a VM has guest pages with frames of their own. */
-static void look_at_each(struct mrm_vm *vm, first_fn fn, void *arg, bool (*go_on)(void))
+/*
+ * Each multiple of 2 MiB at which a VM has guest pages with frames of their own, from @index on.
+ * Returns where to go on: 0 if there are no more.
+ */
+static unsigned long look_at_each(struct mrm_vm *vm, unsigned long index, first_fn fn, void *arg,
+				  bool (*go_on)(void))
 {
-	unsigned long index = 0;
-
-	while (go_on() && xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_PRIVATE)) {
+	while (go_on()) {
+		if (!xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_PRIVATE))
+			return 0;
 		index = round_down(index, MRM_LARGE_PAGES);
 		fn(vm, index, arg);
 		index += MRM_LARGE_PAGES;
 		if (!index)
-			break;
+			return 0;
 		mrm_cond_resched();
 	}
+	return index;
 }
 
 static void sweep_fn(struct mrm_vm *vm, unsigned long first, void *sweep)
@@ -190,7 +195,7 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 		     mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) &&
 		    !mrm_vm_not_to_take(vm)) {
 			mrm_share_prepare(vm);
-			look_at_each(vm, sweep_fn, s, go_on);
+			look_at_each(vm, 0, sweep_fn, s, go_on);
 		}
 		mrm_vm_put(vm);
 	}
@@ -272,10 +277,12 @@ static void rebuild_some(void)
 			last = 0;
 			continue;
 		}
+		/* Not always from the beginning: what is pinned there would be all that is tried. */
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
-			look_at_each(vm, rebuild_fn, NULL, may_rebuild);
+			vm->rebuild_next = look_at_each(vm, vm->rebuild_next, rebuild_fn, NULL,
+							may_rebuild);
 		if (atomic_read(&vm->rebuilt) && time_after(jiffies, vm->remap_at))
-			look_at_each(vm, show_fn, NULL, tidying);
+			look_at_each(vm, 0, show_fn, NULL, tidying);
 		mrm_vm_put(vm);
 	}
 }

@@ -194,7 +194,10 @@ struct mrm_ahead {
  * @kvms_lock: protects @kvms; taken in a kprobe, so with interrupts off
  * @adopting: the adoption that is under way, see guest_file.c; under @lock
  * @rebuilt: large frames that were rebuilt and have not been mapped as a whole since
+ * @rebuilding: the first guest page of those of which a large frame is made just now, and
+ *	MRM_REBUILDING; or 0
  * @remapping: a piece of a mapping is to be made anew, see remap.c
+ * @rebuild_next: the guest page at which looking for more of them goes on; the rebuilder's
  * @remap_at: jiffies, from when on they may be taken out of the way
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
@@ -268,6 +271,7 @@ struct mrm_vm {
 		bool again, closed;
 	} adopting;
 	atomic_t rebuilt, remapping;
+	unsigned long rebuilding, rebuild_next;
 	unsigned long remap_at;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
