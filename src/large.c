@@ -277,7 +277,7 @@ static void rebuild_some(void)
 			last = 0;
 			continue;
 		}
-		/* Not always from the beginning: what is pinned there would be all that is tried. */
+		/* Not always from the beginning: what is pinned there would be all there is. */
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
 			vm->rebuild_next = look_at_each(vm, vm->rebuild_next, rebuild_fn, NULL,
 							may_rebuild);
