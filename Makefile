@@ -85,6 +85,11 @@ bench-paging:			## double paging, silent writes: ours and the kernel's swap (20 
 bench-large:			## guests on pages of 2 MiB: ours, THP, hugetlbfs, and 4 KiB (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 5400 -- selftests/bench/bench-large
 
+bench-io:			## guests' disks on one that reaches 32 bits of address: copies (an hour)
+	@scripts/host --smp 1 --ide 64M --budget 5400 -- selftests/bench/bench-io
+	@scripts/host --smp 1 --scratch 64M --budget 3600 -- env MRM_BENCH_TURNS=1 \
+		MRM_FIO_DISK=/dev/disk/by-id/virtio-scratch selftests/bench/bench-io
+
 bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 3600 -- selftests/bench/bench-policy
 
@@ -105,4 +110,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-policy figures style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-io bench-policy figures style check-host clean help

@@ -116,10 +116,8 @@ static bool must_give(struct mrm_vm *vm)
  * Such a VM takes no more than it has given: its driver is not to be held up for what it
  * allocates to give it.  Two vCPUs at a time may see the fewest it had a little too large.
  */
-static bool takes_to_give(struct mrm_vm *vm)
+static bool takes_to_give(struct mrm_vm *vm, unsigned long frames)
 {
-	unsigned long frames = mrm_vm_frames(vm);
-
 	if (!must_give(vm))
 		return false;
 	if (frames < READ_ONCE(vm->block_fewest))
@@ -174,9 +172,14 @@ static void block_work(struct callback_head *work)
  */
 void mrm_block_allocated(struct vm_fault *vmf, struct mrm_vm *vm)
 {
+	unsigned long frames;
 	struct block *b;
 
-	if (likely(!is_blocked(vm)) || takes_to_give(vm) || !mrm_vm_runs_on(vm, current))
+	if (likely(!READ_ONCE(state_is_low)))
+		return;
+	frames = mrm_vm_frames(vm);
+	if (frames <= READ_ONCE(vm->block_above) || takes_to_give(vm, frames) ||
+	    !mrm_vm_runs_on(vm, current))
 		return;
 	/* One that cannot be made sleep goes on: there will be another fault. */
 	b = kmalloc(sizeof(*b), GFP_NOWAIT | __GFP_NOWARN);

@@ -29,6 +29,7 @@ static const char * const recounted[] = {
 	[MRM_SWAPPED] = "swapped",
 	[MRM_LARGE] = "large",
 	[MRM_LARGE_HELD] = "held in broken large frames",
+	[MRM_HOT] = "hot",
 };
 
 /**
@@ -168,6 +169,8 @@ static void check_vm(struct check *c, struct mrm_vm *vm)
 		check_page(c, vm, index, entry);
 		cond_resched();
 	}
+	xa_for_each(&vm->hot, index, entry)
+		c->vm[MRM_HOT]++;
 	compare_counters(c, vm->pid, &vm->counters, c->vm);
 	for (i = 0; i < ARRAY_SIZE(recounted); i++)
 		c->host[i] += c->vm[i];

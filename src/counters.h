@@ -22,6 +22,11 @@ struct mrm_vm;
  * @MRM_LARGE_FAILED: times that there was no large frame to be had so far
  * @MRM_LARGE_BROKEN: large frames broken so far
  * @MRM_LARGE_REBUILT: large frames made of frames of 4 KiB so far
+ * @MRM_HOT: guest pages that are kept where devices reach them now
+ * @MRM_BOUNCES: copies of its private frames by bounce buffers so far
+ * @MRM_BOUNCED_BYTES: how much was copied so far
+ * @MRM_REMAPPED: guest pages moved to where a device reaches them so far
+ * @MRM_RETURNED: guest pages moved back so far
  * @MRM_SCANNED: guest pages the scanner looked at so far
  * @MRM_BROKEN: shared guest pages that became private again so far
  * @MRM_DISCARDED: guest pages given back by MADV_DONTNEED so far
@@ -53,6 +58,11 @@ enum mrm_counter {
 	MRM_LARGE_FAILED,
 	MRM_LARGE_BROKEN,
 	MRM_LARGE_REBUILT,
+	MRM_HOT,
+	MRM_BOUNCES,
+	MRM_BOUNCED_BYTES,
+	MRM_REMAPPED,
+	MRM_RETURNED,
 	MRM_SCANNED,
 	MRM_BROKEN,
 	MRM_DISCARDED,

@@ -13,6 +13,7 @@
 #include "frame_table.h"
 #include "guest_entry.h"
 #include "guest_page.h"
+#include "io.h"
 #include "reason.h"
 #include "reclaim.h"
 #include "vm.h"
@@ -48,6 +49,27 @@ static int missed_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(missed);
+
+static int io_devices_show(struct seq_file *m, void *unused)
+{
+	mrm_io_show_devices(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(io_devices);
+
+static int io_hottest_show(struct seq_file *m, void *unused)
+{
+	mrm_io_show_hottest(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(io_hottest);
+
+static int io_low_show(struct seq_file *m, void *unused)
+{
+	mrm_io_show_low(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(io_low);
 
 static int hash_bits_get(void *unused, u64 *bits)
 {
@@ -201,6 +223,9 @@ void mrm_debugfs_init(void)
 	debugfs_create_file("table", 0400, root, NULL, &table_fops);
 	debugfs_create_file("check", 0400, root, NULL, &check_fops);
 	debugfs_create_file("missed", 0400, root, NULL, &missed_fops);
+	debugfs_create_file("io_devices", 0400, root, NULL, &io_devices_fops);
+	debugfs_create_file("io_hottest", 0400, root, NULL, &io_hottest_fops);
+	debugfs_create_file("io_low", 0400, root, NULL, &io_low_fops);
 	debugfs_create_file("hash_bits", 0600, root, NULL, &hash_bits_fops);
 	mrm_vm_register_notifier(&vm_nb);
 }

@@ -94,10 +94,14 @@ bool mrm_frame_tryget(struct page *frame)
 	return false;
 }
 
+/* Nobody waits for memory that is scarce, nor has it reclaimed from others. */
+#define LOW_FLAGS	((GFP_USER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
 /**
  * mrm_frame_alloc_near() - a private frame
  * @vm: whose memory cgroup is charged, whichever thread touches the page
- * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY
+ * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY; GFP_DMA32 or
+ *	GFP_DMA for a device that reaches no more, at once or not at all
  * @near: a page on the node that it is to come from; NULL: as the current thread's policy says
  *
  * Context: May sleep and reclaim; the caller holds none of our spinlocks.
@@ -105,7 +109,8 @@ bool mrm_frame_tryget(struct page *frame)
  */
 struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *near)
 {
-	struct page *frame = alloc_charged(vm, GFP_HIGHUSER | flags, 0, near);
+	gfp_t gfp = flags & GFP_ZONEMASK ? LOW_FLAGS : GFP_HIGHUSER;
+	struct page *frame = alloc_charged(vm, gfp | flags, 0, near);
 
 	if (!frame)
 		return NULL;
@@ -197,16 +202,22 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
  *
  * A fresh frame and not a guest's own, so that a guest cannot choose which
  * machine page it will share (Flip Feng Shui, Razavi et al. 2016).  It is
- * charged, or a VM could get out of its limit by sharing with itself.
+ * charged, or a VM could get out of its limit by sharing with itself.  A zero frame
+ * is in low memory, if there is any: who shares a frame is not known where a device
+ * has it copied.
  *
  * Context: May sleep.
  * Return: the frame with one reference and a count of one, or NULL.
  */
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags)
 {
-	gfp_t gfp = GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0);
-	struct page *frame = alloc_charged(vm, gfp, 0, NULL);
+	struct page *frame = NULL;
 
+	/* Of a buffer of zeroes that is written again and again nothing is to be copied. */
+	if (zero)
+		frame = alloc_charged(vm, LOW_FLAGS | GFP_DMA32 | __GFP_ZERO, 0, NULL);
+	if (!frame)
+		frame = alloc_charged(vm, GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0), 0, NULL);
 	if (!frame)
 		return NULL;
 	set_page_private(frame, salt << MRM_FRAME_SALT_SHIFT |

@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "guest_fault.h"
 #include "guest_file.h"
+#include "guest_hot.h"
 #include "guest_page.h"
 #include "swap.h"
 #include "vm.h"
@@ -418,6 +419,7 @@ static struct inode *guest_alloc_inode(struct super_block *sb)
 	memset((char *)vm + sizeof(vm->inode), 0, sizeof(*vm) - sizeof(vm->inode));
 	/* The nodes, too, are charged to the VM's memory cgroup. */
 	xa_init_flags(&vm->pages, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&vm->hot, XA_FLAGS_ACCOUNT);
 	return &vm->inode;
 }
 
@@ -435,6 +437,7 @@ static void guest_evict_inode(struct inode *inode)
 	/* Every mapping has been closed, and closing gives the frames back. */
 	if (WARN_ON_ONCE(!xa_empty(&vm->pages)))
 		mrm_guest_pages_drop(vm, 0, ULONG_MAX);
+	mrm_guest_hot_forget(vm);
 	kfree(vm->scan.spans);
 	kvfree(vm->sample.picks);
 	mrm_swap_close(vm);

@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_hot.h"
 #include "guest_large.h"
 #include "guest_page.h"
 #include "large_reserve.h"
@@ -99,7 +100,7 @@ static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 	    vmf->vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE))
 		return false;
 	/* Where a page table is it stays, and no more than parts are mapped. */
-	return pmd_none(READ_ONCE(*vmf->pmd)) &&
+	return pmd_none(READ_ONCE(*vmf->pmd)) && !mrm_guest_any_hot(vm, index, PARTS) &&
 	       !xa_find(&vm->pages, &index, index + PARTS - 1, XA_PRESENT);
 }
 
@@ -308,6 +309,11 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
 
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
+	/* Where pins are counted it is known before anything is unmapped. */
+	if (folio_maybe_dma_pinned(page_folio(frame))) {
+		err = -EBUSY;
+		goto unlock;
+	}
 	mrm_entry_unmap(vm, first, PARTS);
 	/* The entries' references and ours. */
 	if (page_count(frame) != *mrm_large_word(frame, MRM_LARGE_LEFT) + 1) {
@@ -423,15 +429,17 @@ static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n,
  * mrm_guest_large_scanned() - note what some parts of a large frame held
  * @frame: one of 64 parts, with a reference
  * @saves: parts that breaking it would save
- * @begins: @frame is the first of the 64: forget what they held before
+ *
+ * With the first of the 64 what they held before is forgotten.
  *
  * Context: The share lock is held: nobody else notes anything.
  */
-void mrm_guest_large_scanned(struct page *frame, unsigned int saves, bool begins)
+void mrm_guest_large_scanned(struct page *frame, unsigned int saves)
 {
-	unsigned int shift = mrm_frame_part(frame) / WORD_PARTS * 8;
+	unsigned int part = mrm_frame_part(frame);
 
 	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
 		return;
-	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), shift, saves, begins);
+	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), part / WORD_PARTS * 8, saves,
+		    !(part % WORD_PARTS));
 }

@@ -60,6 +60,6 @@ void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first);
 int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look);
-void mrm_guest_large_scanned(struct page *frame, unsigned int saves, bool begins);
+void mrm_guest_large_scanned(struct page *frame, unsigned int saves);
 
 #endif

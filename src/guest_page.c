@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_hot.h"
 #include "guest_large.h"
 #include "guest_page.h"
 #include "guest_swap.h"
@@ -343,7 +344,7 @@ static void discard_new(struct page *frame)
 struct page *mrm_entry_begin_return(struct mrm_vm *vm, unsigned long index, void *entry,
 				    gfp_t flags, bool reading)
 {
-	struct page *frame = mrm_frame_alloc(vm, flags);
+	struct page *frame = mrm_guest_hot_alloc(vm, index, flags);
 
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
@@ -385,7 +386,7 @@ void mrm_entry_cancel_return(struct mrm_vm *vm, unsigned long index, struct page
  */
 struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index)
 {
-	struct page *frame = mrm_frame_alloc(vm, __GFP_ZERO);
+	struct page *frame = mrm_guest_hot_alloc(vm, index, __GFP_ZERO);
 	int err;
 
 	if (!frame)
@@ -457,7 +458,7 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 
 	if (PageHWPoison(shared))
 		return ERR_PTR(-EHWPOISON);
-	frame = mrm_frame_alloc(vm, flags | (zero ? __GFP_ZERO : 0));
+	frame = mrm_guest_hot_alloc(vm, index, flags | (zero ? __GFP_ZERO : 0));
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
 	if (!zero)

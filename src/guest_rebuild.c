@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_hot.h"
 #include "guest_large.h"
 #include "guest_page.h"
 #include "trace.h"
@@ -206,6 +207,11 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 
 	if (!lock_all(vm, first))
 		return -EBUSY;
+	/* To move one that gets hot later is tried again until they are unlocked. */
+	if (mrm_guest_any_hot(vm, first, PARTS)) {
+		unlock(PARTS);
+		return -EINVAL;
+	}
 	for (i = 0; !frames[i]; i++)
 		;
 	near = frames[i];
@@ -258,8 +264,8 @@ static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
  * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES
  *
  * If three quarters of them have a frame, and the rest hold nothing, and a quarter were touched
- * since they got it: what is unmapped is not in use.  The page table is left in place: see
- * mrm_guest_file_remap().
+ * since they got it: what is unmapped is not in use.  None of them may be hot (guest_hot.h).  The
+ * page table is left in place: see mrm_guest_file_remap().
  *
  * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
  * meanwhile.
@@ -272,7 +278,7 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 {
 	int err = -EBUSY;
 
-	if (!READ_ONCE(vm->large) || !worth_it(vm, first))
+	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) || !worth_it(vm, first))
 		return -EINVAL;
 	if (!mmget_not_zero(vm->mm))
 		return -EBUSY;

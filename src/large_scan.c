@@ -86,7 +86,7 @@ void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
 		saved = meet(hash, part);
 		saved |= mrm_frame_table_has(hash, vm->salt);
 	}
-	mrm_guest_large_scanned(part, saved, !(mrm_frame_part(part) % 64));
+	mrm_guest_large_scanned(part, saved);
 }
 
 /**

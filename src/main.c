@@ -14,6 +14,7 @@
 #include "frame_table.h"
 #include "guest_file.h"
 #include "guest_swap.h"
+#include "io.h"
 #include "large.h"
 #include "large_scan.h"
 #include "pressure.h"
@@ -60,9 +61,12 @@ static int __init mrm_init(void)
 	err = mrm_large_init();
 	if (err)
 		goto reclaim;
-	err = mrm_balance_init();
+	err = mrm_io_init();
 	if (err)
 		goto large;
+	err = mrm_balance_init();
+	if (err)
+		goto io;
 	err = mrm_pressure_init();
 	if (err)
 		goto balance;
@@ -80,6 +84,8 @@ pressure:
 	mrm_pressure_exit();
 balance:
 	mrm_balance_exit();
+io:
+	mrm_io_exit();
 large:
 	mrm_large_exit();
 reclaim:
@@ -111,6 +117,7 @@ static void __exit mrm_exit(void)
 	mrm_discard_exit();
 	mrm_pressure_exit();
 	mrm_balance_exit();
+	mrm_io_exit();
 	mrm_large_exit();
 	mrm_reclaim_exit();
 	mrm_guest_swap_exit();

@@ -187,6 +187,7 @@ static const struct attribute_group *root_groups[] = {
 	&mrm_balance_host_group,
 	&mrm_reclaim_host_group,
 	&mrm_large_host_group,
+	&mrm_io_host_group,
 	NULL
 };
 

@@ -123,6 +123,8 @@ extern const struct attribute_group mrm_reclaim_host_group;
 extern const struct attribute_group mrm_reclaim_vm_group;
 extern const struct attribute_group mrm_large_host_group;
 extern const struct attribute_group mrm_large_vm_group;
+extern const struct attribute_group mrm_io_host_group;
+extern const struct attribute_group mrm_io_vm_group;
 
 ssize_t mrm_vm_counter_show(struct mrm_vm *vm, const struct mrm_vm_attr *attr, char *buf);
 int mrm_sysfs_vm_add(struct mrm_vm *vm, struct kobject *parent);

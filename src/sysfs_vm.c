@@ -157,6 +157,7 @@ static const struct attribute_group *vm_groups[] = {
 	&mrm_balance_vm_group,
 	&mrm_reclaim_vm_group,
 	&mrm_large_vm_group,
+	&mrm_io_vm_group,
 	NULL
 };
 

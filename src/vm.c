@@ -20,12 +20,14 @@
 
 struct mrm_counters mrm_host_counters;
 
-/* Protects the two indexes; readers use RCU.  Never held while a process is
+/* Protects the three indexes; readers use RCU.  Never held while a process is
  * waited for.
  */
 static DEFINE_MUTEX(vms_lock);
 static DEFINE_XARRAY_ALLOC1(vms);
+static u32 next_id;		/* an id is one VM's, also for who still has that of one gone */
 static DEFINE_HASHTABLE(vms_by_mm, HASH_BITS_VMS);
+static DEFINE_HASHTABLE(vms_by_address, HASH_BITS_VMS);
 static atomic_long_t nr_vms;	/* those that have not given everything back */
 /* SRCU, for it is called under locks that the called functions wait for. */
 SRCU_NOTIFIER_HEAD_STATIC(vm_events);
@@ -144,6 +146,41 @@ struct mrm_vm *mrm_vm_next(unsigned long *id)
 	return vm;
 }
 
+/**
+ * mrm_vm_at() - is there a VM at an address?
+ * @address: any number
+ *
+ * Context: RCU, under which the VM stays what it is, but may be going away.
+ * Return: it, without a reference; NULL if there is none.
+ */
+struct mrm_vm *mrm_vm_at(const void *address)
+{
+	struct mrm_vm *vm;
+
+	hash_for_each_possible_rcu(vms_by_address, vm, by_address, (unsigned long)address)
+		if (vm == address)
+			return vm;
+	return NULL;
+}
+
+/**
+ * mrm_vm_of_id() - the VM that has a number
+ * @id: the number
+ *
+ * Return: the VM with a reference (mrm_vm_put()), or NULL if it is gone.
+ */
+struct mrm_vm *mrm_vm_of_id(u32 id)
+{
+	struct mrm_vm *vm;
+
+	rcu_read_lock();
+	vm = xa_load(&vms, id);
+	if (vm && !mrm_vm_get(vm))
+		vm = NULL;
+	rcu_read_unlock();
+	return vm;
+}
+
 static void mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct mrm_vm *vm = container_of(mn, struct mrm_vm, mn);
@@ -190,6 +227,7 @@ static void unlist(struct mrm_vm *vm)
 
 	mutex_lock(&vms_lock);
 	hash_del_rcu(&vm->by_mm);
+	hash_del_rcu(&vm->by_address);
 	xa_erase(&vms, vm->id);
 	mutex_unlock(&vms_lock);
 	complete_all(&vm->unlisted);
@@ -337,10 +375,14 @@ static int list_vm(struct mrm_vm *vm)
 
 	mutex_lock(&vms_lock);
 	err = find_by_mm(vm->mm) ? -EEXIST :
-	      xa_alloc(&vms, &vm->id, vm, XA_LIMIT(1, INT_MAX), GFP_KERNEL);
+	      xa_alloc_cyclic(&vms, &vm->id, vm, XA_LIMIT(1, INT_MAX), &next_id, GFP_KERNEL);
+	/* 1: they have been used up once. */
+	if (err > 0)
+		err = 0;
 	if (!err) {
 		name_dir(vm);
 		hash_add_rcu(vms_by_mm, &vm->by_mm, (unsigned long)vm->mm);
+		hash_add_rcu(vms_by_address, &vm->by_address, (unsigned long)vm);
 		atomic_long_inc(&nr_vms);
 		vm->counted = true;
 	}

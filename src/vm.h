@@ -165,11 +165,12 @@ struct mrm_ahead {
  * @inode: of the pseudo file; i_mapping finds all mappings of a guest page
  * @pages: state of each guest page, by virtual address >> PAGE_SHIFT; see
  *	guest_page.c
+ * @hot: guest pages that devices use, see guest_hot.h
  * @mm: the process's, held by mmgrab()
  * @mn: hears of discards and of the end of @mm
  * @file: the pseudo file; NULL until something is adopted; under @lock
  * @memcg: what its frames are charged to
- * @id: small number, unique while the VM lives
+ * @id: a number that no other VM has, or had
  * @pid: of the process, in the initial pid namespace
  * @name: from QEMU's -name, or empty
  * @late: it ran before we were loaded, so nothing of it is adopted
@@ -225,6 +226,7 @@ struct mrm_ahead {
  * @sharing: cached recount of what sharing saves, see sharing.c
  * @counted: in the number of VMs
  * @by_mm: in the hash by mm
+ * @by_address: in the hash by its own address
  * @gone: bit 0: the process is ending, or nothing of it is a VM any more; set
  *	under @lock unless the process is ending
  * @unlisted: it can be found no more
@@ -239,6 +241,7 @@ struct mrm_ahead {
 struct mrm_vm {
 	struct inode inode;
 	struct xarray pages;
+	struct xarray hot;
 	struct mm_struct *mm;
 	struct mmu_notifier mn;
 	struct file *file;
@@ -306,6 +309,7 @@ struct mrm_vm {
 	} sharing;
 	bool counted;
 	struct hlist_node by_mm;
+	struct hlist_node by_address;
 	unsigned long gone;
 	struct completion unlisted;
 	struct work_struct gone_work;
@@ -359,6 +363,8 @@ static inline void mrm_vm_put(struct mrm_vm *vm)
 struct mrm_vm *mrm_vm_of_current(void);
 struct mrm_vm *mrm_vm_of_task(struct task_struct *task, struct mm_struct *mm);
 struct mrm_vm *mrm_vm_next(unsigned long *id);
+struct mrm_vm *mrm_vm_at(const void *address);
+struct mrm_vm *mrm_vm_of_id(u32 id);
 bool mrm_vm_has(struct mm_struct *mm);
 unsigned long mrm_nr_vms(void);
 void mrm_vm_ended(struct mrm_vm *vm);

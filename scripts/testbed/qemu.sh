@@ -50,6 +50,11 @@ if [ -n "$scratch" ]; then
 	disk scratch "$run/scratch" off
 fi
 
+if [ -n "$ide" ]; then
+	truncate -s "$ide" "$run/ide"
+	emulator+=(-drive "file=$run/ide,format=raw,if=none,id=ide" -device ide-hd,drive=ide)
+fi
+
 share() {
 	emulator+=(-virtfs "local,path=$2,mount_tag=$1,security_model=none,multidevs=remap,readonly=$3")
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -403,19 +404,6 @@ static void print_help(FILE *to)
 		"  --reads N    words to read at random in a round (default: 400000)\n");
 }
 
-static unsigned long parse_number(const char *text, unsigned long low, unsigned long high)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*end || end == text || n < low || n > high) {
-		fprintf(stderr, "large_bench: \"%s\" is not a number from %lu to %lu\n", text, low,
-			high);
-		exit(2);
-	}
-	return n;
-}
-
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -430,10 +418,10 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		switch (c) {
 		case 'n':
-			repeats = parse_number(optarg, 1, MAX_REPEATS);
+			repeats = setting_option(optarg, 1, MAX_REPEATS);
 			break;
 		case 'm':
-			pages = parse_number(optarg, 2, GUEST_MAX_PAGES / PAGES_PER_MIB) *
+			pages = setting_option(optarg, 2, GUEST_MAX_PAGES / PAGES_PER_MIB) *
 				PAGES_PER_MIB;
 			if (pages % LARGE_PAGES) {
 				print_help(stderr);
@@ -441,7 +429,7 @@ static void parse(int argc, char **argv)
 			}
 			break;
 		case 'r':
-			reads = parse_number(optarg, 1, 1000000000);
+			reads = setting_option(optarg, 1, 1000000000);
 			break;
 		case 'h':
 			print_help(stdout);

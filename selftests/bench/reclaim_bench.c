@@ -21,6 +21,7 @@
 
 #include "disk.h"
 #include "mrm.h"
+#include "setting.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -458,19 +459,6 @@ static void print_help(FILE *to)
 		"  --algorithm A   lz4 (default) or zstd\n");
 }
 
-static unsigned long parse_number(const char *text, unsigned long low, unsigned long high)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*end || end == text || n < low || n > high) {
-		fprintf(stderr, "reclaim_bench: \"%s\" is not a number from %lu to %lu\n", text,
-			low, high);
-		exit(2);
-	}
-	return n;
-}
-
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -485,10 +473,10 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		switch (c) {
 		case 'n':
-			repeats = parse_number(optarg, 1, MAX_REPEATS);
+			repeats = setting_option(optarg, 1, MAX_REPEATS);
 			break;
 		case 'm':
-			pages = parse_number(optarg, 16, 256) * 256;
+			pages = setting_option(optarg, 16, 256) * 256;
 			if (pages & (pages - 1)) {
 				print_help(stderr);
 				exit(2);

@@ -20,6 +20,7 @@
 #include "mrm.h"
 #include "profile.h"
 #include "scanner.h"
+#include "setting.h"
 #include "tap.h"
 
 #define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
@@ -454,19 +455,6 @@ static void print_help(FILE *to)
 		MAX_GUESTS);
 }
 
-static unsigned long parse_number(const char *text, unsigned long low, unsigned long high)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*end || end == text || n < low || n > high) {
-		fprintf(stderr, "share_bench: \"%s\" is not a number from %lu to %lu\n", text, low,
-			high);
-		exit(2);
-	}
-	return n;
-}
-
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -490,16 +478,16 @@ static void parse(int argc, char **argv)
 			opt.pages = 4096;
 			break;
 		case 'n':
-			opt.repeats = parse_number(optarg, 1, MAX_REPEATS);
+			opt.repeats = setting_option(optarg, 1, MAX_REPEATS);
 			break;
 		case 'g':
-			opt.guests = parse_number(optarg, 2, MAX_GUESTS);
+			opt.guests = setting_option(optarg, 2, MAX_GUESTS);
 			break;
 		case 'm':
-			opt.pages = parse_number(optarg, 4, 256) / 4 * 1024;
+			opt.pages = setting_option(optarg, 4, 256) / 4 * 1024;
 			break;
 		case 'r':
-			opt.rate = parse_number(optarg, 100, 1000000);
+			opt.rate = setting_option(optarg, 100, 1000000);
 			break;
 		case 't':
 			opt.thp = optarg;

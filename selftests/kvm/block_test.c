@@ -164,7 +164,7 @@ static void test_gives(void)
 static void test_taken(void)
 {
 	if (!disk_ram()) {
-		tap_skip("with swap", "no RAM disk");
+		tap_skip("no RAM disk", "with swap");
 		return;
 	}
 	start(&large, PAGES, 1);

@@ -41,16 +41,6 @@ static void end(const char *when)
 	mrm_nothing_left(when);
 }
 
-static void fill(long first, long count, uint32_t id)
-{
-	long i;
-
-	for (i = first; i < first + count; i++)
-		vm.states[i] = id + i;
-	if (process_guest(&vm, GUEST_FILL, first, count))
-		tap_bail("RAM is not filled");
-}
-
 static void are(long large, long private, const char *what)
 {
 	tap_equal(mrm_vm_get(vm.pid, "large_pages"), large, "%s: large pages", what);
@@ -97,7 +87,7 @@ static void test_first_touch(void)
 
 	start(PAGES);
 	for (i = 0; i < LARGE / 2; i++)
-		fill(i * PARTS + 70 * i, 1, 1 << 20);
+		process_fill(&vm, i * PARTS + 70 * i, 1, 1 << 20);
 	are(LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
 	tap_equal(map_says("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
 	if (kvm >= 0)
@@ -119,7 +109,7 @@ static void test_user_reads(void)
 		tap_bail("no pass");
 	tap_equal(process_user(&vm, GUEST_READ, 0, PAGES), 0, "user space reads all");
 	are(0, 0, "which needs no memory");
-	fill(0, PARTS, 1 << 20);
+	process_fill(&vm, 0, PARTS, 1 << 20);
 	/* Page tables are in the way now, and zero frames where nothing was. */
 	are(0, PARTS, "what is written after that is small");
 	end("after user space has read");
@@ -130,18 +120,18 @@ static void test_switches(void)
 	start(PAGES);
 	tap_equal(mrm_vm_set(vm.pid, "alloc_guest_large_page", "2"), -EINVAL, "2 is no switch");
 	tap_equal(mrm_vm_set(vm.pid, "alloc_guest_large_page", "0"), 0, "off for the VM");
-	fill(0, 1, 1 << 20);
+	process_fill(&vm, 0, 1, 1 << 20);
 	are(0, 1, "off for the VM");
 	mrm_vm_set(vm.pid, "alloc_guest_large_page", "1");
-	fill(PARTS, 1, 1 << 20);
+	process_fill(&vm, PARTS, 1, 1 << 20);
 	are(1, 1 + PARTS, "on for the VM");
 	mrm_set("alloc_guest_large_page", "0");
-	fill(2 * PARTS, 1, 1 << 20);
+	process_fill(&vm, 2 * PARTS, 1, 1 << 20);
 	are(1, 2 + PARTS, "off for the host");
 	mrm_set("alloc_guest_large_page", "1");
-	fill(3 * PARTS, 1, 1 << 20);
+	process_fill(&vm, 3 * PARTS, 1, 1 << 20);
 	are(2, 2 + 2 * PARTS, "on for the host");
-	fill(1, 1, 1 << 20);
+	process_fill(&vm, 1, 1, 1 << 20);
 	are(2, 3 + 2 * PARTS, "where there is a small one already");
 	end("after switching");
 }
@@ -154,7 +144,7 @@ static void test_discard(void)
 	/* From then on what is read there of what was discarded needs no memory. */
 	if (!mrm_full_pass())
 		tap_bail("no pass");
-	fill(0, PAGES, 1 << 20);
+	process_fill(&vm, 0, PAGES, 1 << 20);
 	are(LARGE, PAGES, "all is filled");
 	discarded = mrm_vm_get(vm.pid, "discarded_pages");
 	tap_equal(process_discard(&vm, 0, PARTS), 0, "2 MiB are discarded");
@@ -192,12 +182,12 @@ static void test_neighbour(void)
 	long i;
 
 	start(PAGES);
-	fill(0, PAGES, 1 << 20);
+	process_fill(&vm, 0, PAGES, 1 << 20);
 	for (i = 0; i < LARGE; i++) {
 		if (process_discard(&vm, i * PARTS + 7, 1) ||
 		    process_guest(&vm, GUEST_TOUCH, i * PARTS + 300, 1))
 			tap_bail("cannot discard");
-		fill(i * PARTS + 7, 1, 2 << 20);
+		process_fill(&vm, i * PARTS + 7, 1, 2 << 20);
 	}
 	tap_ok(process_verify(&vm), "what was discarded and written again is there");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "nothing is held for long");
@@ -211,7 +201,7 @@ static void test_balloon(void)
 	long i;
 
 	start(PAGES);
-	fill(0, PAGES, 1 << 20);
+	process_fill(&vm, 0, PAGES, 1 << 20);
 	for (i = 0; i < 4 * PARTS; i++)
 		if (process_discard(&vm, i, 1))
 			tap_bail("cannot discard");
@@ -252,7 +242,7 @@ static void test_pinned(void)
 	long page = 10;
 
 	start(PAGES);
-	fill(0, PAGES, 1 << 20);
+	process_fill(&vm, 0, PAGES, 1 << 20);
 	tap_equal(process_call(&vm, lend, &page, sizeof(page)), 0, "a page is lent to a pipe");
 	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
 	tap_equal(mrm_vm_get(vm.pid, "large_pages"), 1, "all others can be broken");
@@ -261,7 +251,7 @@ static void test_pinned(void)
 	tap_equal(mrm_vm_get(vm.pid, "large_pages"), 0, "so it is broken");
 	tap_equal(mrm_vm_get(vm.pid, "large_held_bytes"), 2 * PAGE_SIZE, "and stays so");
 	tap_ok(process_verify(&vm), "they are zero, all else is intact");
-	fill(8, 4, 2 << 20);
+	process_fill(&vm, 8, 4, 2 << 20);
 	tap_ok(process_verify(&vm), "what is written beside it, and to it, is there");
 	tap_equal(process_call(&vm, take_back, &page, sizeof(page)), 1,
 		  "and is what the pipe sees: it still is the same page");
@@ -331,7 +321,7 @@ static void test_untouched(void)
 
 	start(PAGES);
 	for (i = 0; i < LARGE; i++)
-		fill(i * PARTS, i < 8 ? 40 : 100, 1 << 20);
+		process_fill(&vm, i * PARTS, i < 8 ? 40 : 100, 1 << 20);
 	are(LARGE, PAGES, "a little of each is written");
 	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
 	are(8, 8 * PARTS + 8 * 40, "those that hold next to nothing are broken");
@@ -374,11 +364,11 @@ static void test_split(void)
 	long page = 3 * PARTS + 9;
 
 	start(PAGES);
-	fill(0, PAGES, 1 << 20);
+	process_fill(&vm, 0, PAGES, 1 << 20);
 	tap_equal(process_call(&vm, protect, &page, sizeof(page)), 0,
 		  "one page is protected, and not any more, and said to be cold");
 	are(LARGE, PAGES, "then");
-	fill(3 * PARTS, PARTS, 2 << 20);
+	process_fill(&vm, 3 * PARTS, PARTS, 2 << 20);
 	end("after it was written again");
 }
 
@@ -403,7 +393,7 @@ static void test_rebuilt(void)
 	long i, kvm;
 
 	start(PAGES);
-	fill(0, PAGES, 1 << 20);
+	process_fill(&vm, 0, PAGES, 1 << 20);
 	for (i = 0; i < LARGE; i++)
 		if (process_discard(&vm, i * PARTS + i, 1))
 			tap_bail("cannot discard");
@@ -412,7 +402,7 @@ static void test_rebuilt(void)
 	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
 	kvm = kvm_large();
 	mrm_set("large_rebuild_rate", "4");
-	fill(0, PAGES, 2 << 20);
+	process_fill(&vm, 0, PAGES, 2 << 20);
 	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "they are rebuilt while they are touched");
 	are(LARGE, PAGES, "they are rebuilt");
 	tap_note("%ld times there was none to be had", mrm_vm_get(vm.pid, "large_pages_failed"));

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_xdp.h>
 #include <linux/io_uring.h>
 #include <linux/fs.h>
 #include <pthread.h>
@@ -15,13 +14,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk.h"
 #include "mrm.h"
+#include "pin.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -30,6 +29,7 @@
 #define DIRECT_MS	4000
 
 static struct vm_process vm;
+static const size_t pinned = PINNED;
 
 static void fill_ram(void)
 {
@@ -62,7 +62,7 @@ static void end(const char *when)
  * area, which it does not.
  */
 
-static long ring = -1, umem = -1;
+static long ring = -1;
 
 static long pin_uring(struct vm *v, void *arg)
 {
@@ -88,28 +88,6 @@ static long unpin_uring(struct vm *v, void *arg)
 	if (syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0))
 		return -errno;
 	return close(ring);
-}
-
-static long pin_umem(struct vm *v, void *arg)
-{
-	struct xdp_umem_reg reg = {
-		.addr = (unsigned long)v->view.ram,
-		.len = PINNED * PAGE_SIZE,
-		.chunk_size = PAGE_SIZE,
-	};
-
-	(void)arg;
-	umem = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (umem < 0)
-		return -EPROTONOSUPPORT;
-	return setsockopt(umem, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ? -errno : 0;
-}
-
-static long unpin_umem(struct vm *v, void *arg)
-{
-	(void)v;
-	(void)arg;
-	return close(umem) ? -errno : 0;
 }
 
 /* Sum of the machine pages behind the pinned pages, to see whether they moved. */
@@ -204,7 +182,7 @@ static void test_umem(void)
 	long err, pages;
 
 	start();
-	err = process_call(&vm, pin_umem, NULL, 0);
+	err = process_call(&vm, pin_pages, &pinned, sizeof(pinned));
 	if (err == -EPROTONOSUPPORT) {
 		tap_skip("no AF_XDP", "pages that are pinned and not counted");
 		end("without AF_XDP");
@@ -218,7 +196,7 @@ static void test_umem(void)
 	fill_ram();
 	tap_ok(mrm_full_pass(), "a pass after RAM was written");
 	tap_equal(process_call(&vm, machine_pages, NULL, 0), pages, "and still do");
-	tap_equal(process_call(&vm, unpin_umem, NULL, 0), 0, "the pins are given up");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "the pins are given up");
 	end("after an AF_XDP area");
 }
 
@@ -231,7 +209,7 @@ static void test_discard_pinned(void)
 	long err;
 
 	start();
-	err = process_call(&vm, pin_umem, NULL, 0);
+	err = process_call(&vm, pin_pages, &pinned, sizeof(pinned));
 	if (err) {
 		tap_skip("no AF_XDP", "discards of pinned pages");
 		end("without AF_XDP");
@@ -242,7 +220,7 @@ static void test_discard_pinned(void)
 	fill_ram();
 	tap_ok(mrm_full_pass(), "a pass");
 	tap_ok(process_verify(&vm), "every byte is right");
-	tap_equal(process_call(&vm, unpin_umem, NULL, 0), 0, "the pins are given up");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "the pins are given up");
 	end("after discards of pinned pages");
 }
 

@@ -75,21 +75,10 @@ static struct vm second;
 
 static long second_touches(struct vm *vm, void *arg)
 {
-	const struct vm_config config = { .pages = PAGES, .no_slots = true, .irqchip = true };
-	void *control = vm_alloc_control();
-	size_t i;
-	int err;
+	int err = vm_create_twin(&second, vm);
 
 	(void)arg;
-	if (!control)
-		return -ENOMEM;
-	err = vm_create(&second, &config, control);
-	if (err)
-		return err;
-	second.view.ram = vm->view.ram;
-	for (i = 0; i < PAGES; i++)
-		second.view.owners[i] = vm->view.owners[i];
-	return vm_set_ram_slots(&second) ?: toucher_loop(&second, true);
+	return err ?: toucher_loop(&second, true);
 }
 
 static long second_ends(struct vm *vm, void *arg)

@@ -20,27 +20,10 @@ static struct vm_process p;
 
 static struct vm second;
 
-/*
- * The same RAM, at the same place in the guest.  With KVM's own local APIC, for which
- * it has a slot of its own on Intel; it goes while the struct kvm is being destroyed.
- */
 static long add_second(struct vm *vm, void *arg)
 {
-	const struct vm_config config = { .pages = PAGES, .no_slots = true, .irqchip = true };
-	void *control = vm_alloc_control();
-	size_t i;
-	int err;
-
 	(void)arg;
-	if (!control)
-		return -ENOMEM;
-	err = vm_create(&second, &config, control);
-	if (err)
-		return err;
-	second.view.ram = vm->view.ram;
-	for (i = 0; i < PAGES; i++)
-		second.view.states[i] = vm->view.states[i];
-	return vm_set_ram_slots(&second);
+	return vm_create_twin(&second, vm);
 }
 
 static long second_does(struct vm *vm, void *arg)

@@ -544,6 +544,9 @@ static const struct {
 	{ "alloc_guest_large_page", 0, 0 },
 	{ "large_break_pct", 88, 88 },
 	{ "large_rebuild_rate", 0, 16 },
+	{ "hot_io_threshold", 16, 16 },
+	{ "hot_io_period", 10, 10 },
+	{ "hot_io_max", 64, 64 },
 };
 
 #define NR_TUNABLES (sizeof(tunables) / sizeof(tunables[0]))
@@ -645,7 +648,7 @@ bool mrm_nothing_left(const char *when)
 		"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages",
 		"shared_frames", "zero_pages", "zero_frames", "saved_pages", "hinted_pages",
 		"ineligible_pages", "zipped_pages", "zip_bytes", "zip_frames", "swapped_pages",
-		"large_pages", "large_held_bytes"
+		"large_pages", "large_held_bytes", "io_low_bytes"
 	};
 	bool gone = mrm_wait("vms", 0, 0, MRM_LONG), zero = true;
 	long value[sizeof(files) / sizeof(files[0])];

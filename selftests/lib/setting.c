@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -48,4 +50,24 @@ uint64_t setting_seed(const char *name)
 		tap_bail("there is no randomness");
 	tap_note("%s=%#lx repeats it", name, seed);
 	return seed;
+}
+
+/**
+ * setting_option() - a number on the command line; the program ends if it is none
+ * @text: the option's argument
+ * @low: the least it may be
+ * @high: the most
+ * Return: the number.
+ */
+unsigned long setting_option(const char *text, unsigned long low, unsigned long high)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*end || end == text || n < low || n > high) {
+		fprintf(stderr, "%s: \"%s\" is not a number from %lu to %lu\n",
+			program_invocation_short_name, text, low, high);
+		exit(2);
+	}
+	return n;
 }

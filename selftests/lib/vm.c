@@ -388,6 +388,38 @@ int vm_create(struct vm *vm, const struct vm_config *config, void *control)
 }
 
 /**
+ * vm_create_twin() - make a second VM with the same RAM, at the same place in the guest
+ * @twin: what to fill in; it knows what the RAM holds now
+ * @vm: a VM of this process
+ *
+ * With KVM's own local APIC, for which it has a slot of its own on Intel; that goes while the
+ * struct kvm is being destroyed.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vm_create_twin(struct vm *twin, const struct vm *vm)
+{
+	const struct vm_config config = {
+		.pages = vm->config.pages, .no_slots = true, .irqchip = true,
+	};
+	void *control = vm_alloc_control();
+	size_t i;
+	int err;
+
+	if (!control)
+		return -ENOMEM;
+	err = vm_create(twin, &config, control);
+	if (err)
+		return err;
+	twin->view.ram = vm->view.ram;
+	for (i = 0; i < config.pages; i++) {
+		twin->view.states[i] = vm->view.states[i];
+		twin->view.owners[i] = vm->view.owners[i];
+	}
+	return vm_set_ram_slots(twin);
+}
+
+/**
  * vm_end() - let KVM destroy the VM; its RAM stays in the process
  * @vm: the VM
  * Return: 0 or a negative errno.

@@ -92,6 +92,7 @@ void *vm_alloc_control(void);
 bool vm_control_intact(const uint8_t *control);
 bool vm_emulated(void);
 int vm_create(struct vm *vm, const struct vm_config *config, void *control);
+int vm_create_twin(struct vm *twin, const struct vm *vm);
 int vm_set_slot(struct vm *vm, unsigned int slot, uint64_t gpa, void *start, size_t bytes);
 int vm_set_ram_slots(struct vm *vm);
 void *vm_map_ram(size_t bytes, enum vm_backing backing);

@@ -292,6 +292,23 @@ long process_guest(struct vm_process *p, enum guest_command cmd, size_t first, s
 }
 
 /**
+ * process_fill() - have the guest fill pages with what is like no other; it must
+ * @p: the VM
+ * @first: first page
+ * @count: how many
+ * @state: of page 0; each has one more than the page before
+ */
+void process_fill(struct vm_process *p, size_t first, size_t count, uint64_t state)
+{
+	size_t i;
+
+	for (i = first; i < first + count; i++)
+		p->states[i] = state + i;
+	if (process_guest(p, GUEST_FILL, first, count))
+		tap_bail("VM %d cannot fill its RAM", p->pid);
+}
+
+/**
  * process_user() - have the VM's user space do something to pages
  * @p: the VM
  * @cmd: what

@@ -54,7 +54,8 @@ test_begin() {
 
 tunables=(share_scan_time share_rate_max share_cpu_max share_force_salting
 	sample_period sample_pages sample_method idle_tax balance_period min_free balloon_max
-	limit_bytes zip_max alloc_guest_large_page large_break_pct large_rebuild_rate)
+	limit_bytes zip_max alloc_guest_large_page large_break_pct large_rebuild_rate
+	hot_io_threshold hot_io_period hot_io_max)
 
 # What the test changes is put back in the end.
 tunables_save() {
@@ -219,7 +220,7 @@ no_vms() {
 	# What is counted of VMs that are, not of what they did.
 	for name in adopted_bytes resident_pages private_pages shared_pages shared_frames \
 	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages zipped_pages \
-	    zip_bytes swapped_pages large_pages large_held_bytes; do
+	    zip_bytes swapped_pages large_pages large_held_bytes io_low_bytes; do
 		counter_is "$name" -eq 0 || return
 	done
 	[ -z "$(ls "$mrm/vm")" ]

@@ -136,6 +136,29 @@ const struct mrm_tunable mrm_tunables[] = {
 		.words = "Large pages that are rebuilt in a second at most; 0: none.",
 	},
 	{
+		.name = "hot_io_threshold",
+		.unit = "copies",
+		.usual = 16,
+		.max = 1000000,
+		.words = "Copies for a device in a period that have a page moved to where the "
+			 "device reaches it; 0: none is.",
+	},
+	{
+		.name = "hot_io_period",
+		.unit = "s",
+		.usual = 10,
+		.min = 1,
+		.max = 3600,
+		.words = "In which they are counted, and which such a page stays at least.",
+	},
+	{
+		.name = "hot_io_max",
+		.unit = "MiB",
+		.usual = 64,
+		.max = 4096,
+		.words = "Memory below 4 GiB for pages that devices use, at most.",
+	},
+	{
 		.name = "limit_bytes",
 		.unit = "bytes",
 		.usual = 0,

@@ -69,6 +69,11 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_LARGE_BROKEN] = { "large_pages_broken", MRM_COUNT, "Large pages broken", true },
 	[MRM_VM_LARGE_REBUILT] = { "large_pages_rebuilt", MRM_COUNT, "Large pages rebuilt", true },
 	[MRM_VM_LARGE_FAILED] = { "large_pages_failed", MRM_COUNT, "Large pages not had", true },
+	[MRM_VM_IO_BOUNCES] = { "io_bounces", MRM_COUNT, "Copies for devices", true },
+	[MRM_VM_IO_BOUNCED_BYTES] = { "io_bounced_bytes", MRM_BYTES, "Copied for devices", true },
+	[MRM_VM_IO_REMAPPED] = { "io_remapped_pages", MRM_COUNT, "Pages moved for devices", true },
+	[MRM_VM_IO_RETURNED] = { "io_returned_pages", MRM_COUNT, "Pages moved back", true },
+	[MRM_VM_IO_LOW_BYTES] = { "io_low_bytes", MRM_BYTES, "Kept low for devices" },
 };
 
 const char *const mrm_vm_texts[MRM_VM_TEXT_NR] = {

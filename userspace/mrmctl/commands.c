@@ -5,9 +5,9 @@
 #include "mrmctl.h"
 
 const struct command *const commands[] = {
-	&command_list,	  &command_show, &command_host,	  &command_top, &command_get,
-	&command_set,	  &command_scan, &command_status, &command_qmp, &command_doctor,
-	&command_version, &command_help, &command_admit,  NULL,
+	&command_list,	 &command_show,	   &command_host, &command_top,	   &command_io,
+	&command_get,	 &command_set,	   &command_scan, &command_status, &command_qmp,
+	&command_doctor, &command_version, &command_help, &command_admit,  NULL,
 };
 
 /**

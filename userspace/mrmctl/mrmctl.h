@@ -84,6 +84,7 @@ extern const struct command command_list;
 extern const struct command command_show;
 extern const struct command command_host;
 extern const struct command command_top;
+extern const struct command command_io;
 extern const struct command command_get;
 extern const struct command command_set;
 extern const struct command command_scan;

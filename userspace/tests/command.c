@@ -299,6 +299,38 @@ static void test_batch(void)
 	json_object_put(object);
 }
 
+static void test_io(void)
+{
+	struct json_object *object, *part = NULL, *line;
+
+	tree_write(&tree, "vm/1000/io_bounces", "77");
+	tree_write(&tree, "vm/1000/io_bounced_bytes", "315392");
+	run("rm -f %s/debug/mrm/io_*", tree.base);
+	expect(0, "COPIES  COPIED  MOVED  BACK  LOW", "mrmctl io $T");
+	tap_has(output, "77     0.3 ", "copies, and MiB");
+	tap_has(output, "The devices cannot be read", "without debugfs");
+	expect(0, "\"devices\": null", "mrmctl io --json $T");
+	run("mkdir -p %s/debug/mrm; echo 0000:00:01.1 0xffffffff 77 315392 9 2 7 >%s/debug/mrm/io_devices",
+	    tree.base, tree.base);
+	run("printf '%%s\n' '1000 0x7f0000001000 9 0000:00:01.1' 'cut 0x7f' >%s/debug/mrm/io_hottest",
+	    tree.base);
+	expect(0, "0000:00:01.1  0xffffffff      77  315392      9     2    7", "mrmctl io $T");
+	tap_has(output, "1000  0x7f0000001000       9  0000:00:01.1", "the hottest page");
+	tap_ok(!strstr(output, "cut"), "a line that is no line is left out");
+	tap_ok(!run("mrmctl io --json $T"), "as JSON");
+	object = json_tokener_parse(output);
+	tap_ok(object && json_object_object_get_ex(object, "devices", &part) &&
+		       (line = json_object_array_get_idx(part, 0)) &&
+		       number(line, "reaches") == 0xffffffff && number(line, "bytes") == 315392 &&
+		       number(line, "moved_pages") == 9 && number(line, "returned_pages") == 2 &&
+		       number(line, "low_pages") == 7,
+	       "devices");
+	tap_ok(object && json_object_object_get_ex(object, "hottest_pages", &part) &&
+		       (line = json_object_array_get_idx(part, 0)) && number(line, "copies") == 9,
+	       "and pages");
+	json_object_put(object);
+}
+
 /* A made-up host around the tree; loaded: with the tree as its /sys/kernel/mrm. */
 #define HOST                        \
 	"H=${T#--sysfs=}/../host; " \
@@ -426,6 +458,7 @@ void test_command(const char *mrmctl)
 	test_get();
 	test_set();
 	test_batch();
+	test_io();
 	test_doctor();
 	test_churn();
 	test_many();

@@ -228,6 +228,26 @@ TRACE_EVENT(mrm_large,
 		  __entry->left)
 );
 
+/* For a device that did not reach it, or back. */
+TRACE_EVENT(mrm_move,
+	TP_PROTO(pid_t pid, unsigned long index, unsigned long from, unsigned long to),
+	TP_ARGS(pid, index, from, to),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, index)
+		__field(unsigned long, from)
+		__field(unsigned long, to)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->index = index;
+		__entry->from = from;
+		__entry->to = to;
+	),
+	TP_printk("pid=%d address=%#lx from_pfn=%#lx to_pfn=%#lx", __entry->pid,
+		  __entry->index << PAGE_SHIFT, __entry->from, __entry->to)
+);
+
 TRACE_EVENT(mrm_state,
 	TP_PROTO(int state, unsigned long free, unsigned long min_free),
 	TP_ARGS(state, free, min_free),

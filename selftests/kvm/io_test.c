@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest pages that are copied for a disk which does not reach them: counted, moved to where it
+ * does, and copied no more; in use, discarded, shared, taken and in large pages; no more of them
+ * than there may be; and whatever becomes of them, not one wrong byte.  And that nothing is done
+ * for a disk which reaches all memory.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "mrm.h"
+#include "pin.h"
+#include "setting.h"
+#include "tap.h"
+#include "vm_process.h"
+
+#define PAGES		2048
+#define HOT		16	/* guest pages */
+#define THRESHOLD	4
+#define PERIOD		600	/* seconds: longer than a test */
+#define BUDGET		256	/* guest pages in a MiB */
+
+static struct vm_process vm;
+static const char *disk = DISK_NARROW;
+
+/**
+ * struct transfer - what goes to or from a disk, a page at a time, past any cache
+ * @disk: its path
+ * @first: guest page; each has the block of its number
+ * @count: how many
+ * @times: how often
+ * @write: to the disk
+ */
+struct transfer {
+	const char *disk;
+	size_t first, count, times;
+	bool write;
+};
+
+static long transfer(struct vm *v, void *arg)
+{
+	const struct transfer *t = arg;
+	int fd = open(t->disk, O_RDWR | O_DIRECT | O_CLOEXEC);
+	long err = fd < 0 ? -errno : 0;
+	size_t time, i;
+
+	for (time = 0; !err && time < t->times; time++) {
+		for (i = t->first; !err && i < t->first + t->count; i++) {
+			ssize_t n = t->write ? pwrite(fd, vm_page(v, i), PAGE_SIZE, i * PAGE_SIZE) :
+					       pread(fd, vm_page(v, i), PAGE_SIZE, i * PAGE_SIZE);
+
+			if (n != (ssize_t)PAGE_SIZE)
+				err = n < 0 ? -errno : -EIO;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static void move(size_t first, size_t count, size_t times, bool write)
+{
+	const struct transfer t = { disk, first, count, times, write };
+
+	if (process_call(&vm, transfer, &t, sizeof(t)))
+		tap_bail("the disk fails");
+}
+
+/* Every guest page is on the disk as it is in RAM, so whatever is read is right. */
+static void start(size_t pages)
+{
+	const struct vm_config config = { .pages = pages };
+
+	process_start(&vm, &config);
+	process_fill(&vm, 0, pages, 1);
+	mrm_set_number("hot_io_threshold", 0);
+	move(0, pages, 1, true);
+	mrm_set_number("hot_io_threshold", THRESHOLD);
+}
+
+static long bounces(void)
+{
+	return mrm_vm_get(vm.pid, "io_bounces");
+}
+
+static bool remapped(long pages)
+{
+	return mrm_vm_wait(vm.pid, "io_remapped_pages", pages, pages, MRM_LONG);
+}
+
+static void heat(size_t first, size_t count, long pages, const char *what)
+{
+	move(first, count, THRESHOLD, false);
+	tap_ok(remapped(pages), "%s: they are moved", what);
+}
+
+static void are_not_copied(size_t first, size_t count, const char *what)
+{
+	long before = bounces();
+
+	move(first, count, 2 * THRESHOLD, false);
+	move(first, count, 2 * THRESHOLD, true);
+	tap_equal(bounces() - before, 0, "%s: they are copied no more", what);
+}
+
+/* A line of io_devices. */
+struct device {
+	long bounces, bytes, moved, returned, low;
+};
+
+/* Of the one that reaches 32 bits; nothing as long as nothing was copied for it. */
+static struct device narrow(void)
+{
+	struct device device = {};
+	char text[4096] = "", *line;
+
+	mrm_debug_read("io_devices", text, sizeof(text) - 1);
+	line = strstr(text, " 0xffffffff ");
+	if (line &&
+	    sscanf(line, " 0xffffffff %ld %ld %ld %ld %ld\n", &device.bounces,
+		   &device.bytes, &device.moved, &device.returned, &device.low) != 5)
+		tap_bail("no line of io_devices: %s", line);
+	return device;
+}
+
+static bool nothing_is_low(void *unused)
+{
+	(void)unused;
+	return !narrow().low;
+}
+
+static void end(const char *when)
+{
+	tap_ok(process_verify(&vm), "every byte is right %s", when);
+	mrm_check(when);
+	process_stop(&vm);
+	mrm_nothing_left(when);
+	tap_ok(wait_until(nothing_is_low, NULL, MRM_LONG), "nothing is kept for a disk %s", when);
+}
+
+static void test_moved(void)
+{
+	const struct device before = narrow();
+	struct device device;
+	char text[4096] = "", *c;
+	long lines = 0;
+
+	start(PAGES);
+	tap_equal(bounces(), PAGES, "each page that the disk does not reach is copied");
+	tap_equal(mrm_vm_get(vm.pid, "io_bounced_bytes"), PAGES * PAGE_SIZE, "all of it");
+	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "none is moved while that is off");
+	/* Once they have been. */
+	move(0, HOT, THRESHOLD - 2, false);
+	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "or copied seldom");
+	move(0, HOT, 1, false);
+	tap_ok(remapped(HOT), "those that are copied often are moved");
+	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
+	are_not_copied(0, HOT, "moved");
+	tap_ok(process_verify(&vm), "every byte is right");
+	device = narrow();
+	tap_equal(device.bounces - before.bounces, bounces(), "it is known for which device");
+	tap_equal(device.bytes - before.bytes, mrm_vm_get(vm.pid, "io_bounced_bytes"),
+		  "how much was copied for it");
+	tap_equal(device.moved - before.moved, HOT, "what was moved for it");
+	tap_equal(device.returned - before.returned, 0, "none was moved back");
+	tap_equal(device.low, HOT, "and what is kept low for it");
+	memset(text, 0, sizeof(text));
+	mrm_debug_read("io_low", text, sizeof(text) - 1);
+	for (c = text; (c = strchr(c, '\n')); c++)
+		lines++;
+	tap_equal(lines, HOT, "those that are kept low are listed");
+}
+
+#define TRACE "/sys/kernel/tracing/events/swiotlb/swiotlb_bounced"
+
+/* Copies of whatever page, as the kernel's tracepoint counts them; -1: it does not. */
+static long all_bounces(void)
+{
+	static char text[1 << 14];
+	char *hits;
+
+	memset(text, 0, sizeof(text));
+	if (file_read(TRACE "/hist", text, sizeof(text) - 1) < 0)
+		return -1;
+	hits = strstr(text, "Hits: ");
+	return hits ? atol(hits + strlen("Hits: ")) : -1;
+}
+
+/* The zero frame is named by many, and is low by itself. */
+static void test_zero(void)
+{
+	const size_t first = PAGES - HOT;
+	long before;
+
+	if (file_write(TRACE "/trigger", "hist:keys=size")) {
+		tap_skip("no histogram of swiotlb_bounced", "zero pages");
+		return;
+	}
+	for (size_t i = first; i < PAGES; i++)
+		vm.states[i] = 0;
+	process_guest(&vm, GUEST_FILL, first, HOT);
+	tap_ok(mrm_full_pass(), "a scan");
+	tap_equal(mrm_vm_get(vm.pid, "zero_pages"), HOT, "zero pages are shared");
+	move(PAGES / 2, 1, 1, true);
+	before = all_bounces();
+	tap_equal(before, 1, "the kernel counts copies, too");
+	move(first, HOT, THRESHOLD, true);
+	tap_equal(all_bounces() - before, 0, "they are not copied when they are written");
+	file_write(TRACE "/trigger", "!hist:keys=size");
+	process_fill(&vm, first, HOT, 1);
+	move(first, HOT, 1, true);
+}
+
+/* Whatever a hot guest page holds, it is where the disk reaches it. */
+static void test_kept(void)
+{
+	tap_equal(process_discard(&vm, 0, HOT), 0, "they are discarded");
+	process_fill(&vm, 0, HOT, 1);
+	are_not_copied(0, HOT, "touched again");
+
+	for (size_t i = 0; i < 2 * HOT; i++)
+		vm.states[i] = THIN | 7;
+	process_guest(&vm, GUEST_FILL, 0, 2 * HOT);
+	tap_ok(mrm_full_pass(), "a scan");
+	tap_between(mrm_vm_get(vm.pid, "shared_pages"), 2 * HOT, 2 * HOT, "they are shared");
+	process_fill(&vm, 0, 2 * HOT, 1);
+	are_not_copied(0, HOT, "shared and written to");
+
+	for (size_t i = 0; i < PAGES; i++)
+		vm.states[i] = THIN | (1 + i);
+	process_guest(&vm, GUEST_FILL, 0, PAGES);
+	mrm_set_number("hot_io_threshold", 0);
+	tap_ok(mrm_vm_wait(vm.pid, "io_low_bytes", 0, 0, MRM_LONG), "switched off, they go back");
+	move(0, PAGES, 1, true);
+	mrm_set_number("hot_io_threshold", THRESHOLD);
+	end("after they were off");
+}
+
+static void test_taken(void)
+{
+	long zipped;
+
+	start(PAGES);
+	/* Many, as those that are taken are drawn. */
+	for (size_t i = 0; i < PAGES; i++)
+		vm.states[i] = THIN | (1 + i);
+	process_guest(&vm, GUEST_FILL, 0, PAGES);
+	move(0, HOT, 1, true);
+	heat(0, HOT, HOT, "zipped");
+	mrm_set("zip_max", "50");
+	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	zipped = mrm_vm_get(vm.pid, "zipped_pages");
+	tap_between(zipped, PAGES / 2, PAGES, "most are zipped");
+	are_not_copied(0, HOT, "unzipped");
+	process_user(&vm, GUEST_VERIFY, 0, PAGES);
+	mrm_set("zip_max", "10");
+	end("after they were zipped");
+}
+
+static void test_pinned(void)
+{
+	const size_t pages = HOT;
+	long busy, err;
+
+	start(PAGES);
+	err = process_call(&vm, pin_pages, &pages, sizeof(pages));
+	if (err == -EPROTONOSUPPORT) {
+		tap_skip("no AF_XDP", "pinned pages");
+		end("without pins");
+		return;
+	}
+	tap_equal(err, 0, "they are pinned");
+	busy = mrm_get("io_busy");
+	move(0, HOT, THRESHOLD, false);
+	tap_ok(mrm_wait("io_busy", busy + 2 * HOT, LONG_MAX, MRM_LONG), "that is tried again");
+	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "pinned pages stay where they are");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "they are pinned no more");
+	tap_ok(remapped(HOT), "and moved at once");
+	are_not_copied(0, HOT, "unpinned");
+	end("after pins");
+}
+
+static void test_large(void)
+{
+	mrm_set("alloc_guest_large_page", "1");
+	start(PAGES);
+	if (!mrm_vm_get(vm.pid, "large_pages")) {
+		tap_skip("none are to be had", "large pages");
+	} else {
+		tap_equal(mrm_vm_get(vm.pid, "large_pages"), PAGES / 512, "it has large pages");
+		heat(0, HOT, HOT, "large");
+		tap_equal(mrm_vm_get(vm.pid, "large_pages"), PAGES / 512 - 1, "one was broken");
+		are_not_copied(0, HOT, "large");
+	}
+	end("after large pages");
+	mrm_set("alloc_guest_large_page", "0");
+}
+
+/* More is hot than there may be. */
+static void test_budget(void)
+{
+	/* In which a page is copied THRESHOLD times, though many are, one after the other. */
+	long period = 5 * setting("MRM_PATIENCE", 1);
+	long moves, ms, refused = mrm_get("io_refused");
+
+	mrm_set_number("hot_io_max", 1);
+	start(PAGES);
+	move(0, 2 * BUDGET, THRESHOLD, false);
+	tap_ok(mrm_wait("io_refused", refused + 1, LONG_MAX, MRM_LONG),
+	       "more is hot than there may be");
+	tap_ok(remapped(BUDGET), "so many are moved as there may be");
+	tap_equal(mrm_get("io_low_bytes"), BUDGET * PAGE_SIZE, "they fill what there is");
+	move(0, 2 * BUDGET, 2 * THRESHOLD, false);
+	tap_equal(mrm_vm_get(vm.pid, "io_returned_pages"), 0, "none goes before its time");
+
+	mrm_set_number("hot_io_period", period);
+	ms = now_ms();
+	moves = mrm_vm_get(vm.pid, "io_remapped_pages");
+	do
+		move(0, 2 * BUDGET, THRESHOLD, false);
+	while (now_ms() - ms < 3000 * period);
+	ms = now_ms() - ms;
+	moves = mrm_vm_get(vm.pid, "io_remapped_pages") - moves;
+	tap_note("%ld moves in %ld ms", moves, ms);
+	tap_between(moves, 1, BUDGET * (2 + ms / 1000 / period),
+		    "others get their turn, but not all the time");
+	tap_between(mrm_get("io_low_bytes"), 0, BUDGET * PAGE_SIZE, "there are no more than that");
+	mrm_set_number("hot_io_max", 0);
+	tap_ok(mrm_wait("io_low_bytes", 0, 0, MRM_LONG), "with none allowed, all go back");
+	tap_equal(narrow().low, 0, "nothing is kept for the disk");
+	mrm_set_number("hot_io_max", 64);
+	mrm_set_number("hot_io_period", PERIOD);
+	end("after more than there may be");
+}
+
+/* How often the thread that moves pages has run. */
+static long runs(void)
+{
+	static const char field[] = "\nvoluntary_ctxt_switches:";
+	char path[64], text[4096] = "", *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", kernel_thread("mrm_io"));
+	at = file_read(path, text, sizeof(text) - 1) < 0 ? NULL : strstr(text, field);
+	if (!at)
+		tap_bail("no thread mrm_io");
+	return atol(at + strlen(field));
+}
+
+/* It has not run since it was looked at last. */
+static bool is_idle(void *last)
+{
+	long before = *(long *)last;
+
+	*(long *)last = runs();
+	usleep(200000);
+	return *(long *)last == before;
+}
+
+/* Each page is where the disk reaches it. */
+static void test_wide(void)
+{
+	long before = -1;
+
+	disk = DISK_WIDE;
+	start(PAGES);
+	tap_ok(wait_until(is_idle, &before, MRM_LONG), "the thread that moves pages is idle");
+	move(0, HOT, 16 * THRESHOLD, false);
+	move(0, PAGES, 1, true);
+	tap_equal(bounces(), 0, "nothing is copied for a disk that reaches all memory");
+	tap_equal(runs() - before, 0, "and the thread does not run");
+	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "none is moved");
+	end("after a disk that reaches all memory");
+}
+
+int main(void)
+{
+	mrm_begin();
+	mrm_set_number("hot_io_period", PERIOD);
+	if (access(DISK_WIDE, R_OK | W_OK))
+		tap_skip("no " DISK_WIDE ", see scripts/host --scratch",
+			 "a disk that reaches all memory");
+	else
+		test_wide();
+	if (access(DISK_NARROW, R_OK | W_OK)) {
+		tap_skip("no " DISK_NARROW ", see scripts/host --ide", "hot I/O");
+		return tap_done();
+	}
+	disk = DISK_NARROW;
+	test_moved();
+	test_zero();
+	test_kept();
+	test_taken();
+	test_pinned();
+	test_large();
+	test_budget();
+	return tap_done();
+}

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Guests' disks are on one that reaches 32 bits of address only.  What fio writes there it reads
+# back and verifies, with direct I/O and through the guest's page cache, by QEMU's two ways of
+# I/O; and meanwhile guest pages are moved to where the disk reaches them and back, shared,
+# ballooned and taken.
+#
+# MRM_FIO_SECONDS: how long (default: 120).
+
+# shellcheck disable=SC2317 # check calls what is defined here
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=fio.sh
+. "$(dirname "${BASH_SOURCE[0]}")/fio.sh"
+
+mib=128
+seconds=${MRM_FIO_SECONDS:-120}
+piece=24		# MiB of the disk, of each
+harasser=
+
+test_cleanup() {
+	[ -z "$harasser" ] || kill "$harasser"
+	guests_destroy
+	dmsetup remove a b 2>/dev/null
+}
+
+# job NAME DIRECT - without an end; what is wrong ends it.
+job() {
+	echo "$(fio_mount)" "$(fio_run "--name=$1 --direct=$2 --ioengine=psync --rw=randrw" \
+		"--bsrange=4k-64k --size=$((piece - 1))m --verify=crc32c --verify_fatal=1" \
+		"--verify_backlog=64 --time_based --runtime=$((seconds * 20)) --status-interval=5")"
+}
+
+bounced() {
+	vm_counter_is "$1" io_bounces -gt 1000
+}
+
+moved() {
+	vm_counter_is "$1" io_remapped_pages -gt 0
+}
+
+# Lines of fio's: how many there are, and that none tells of an error.
+fio_lines() {
+	grep -c '^fio: ' "$guest_logs/$1.log"
+}
+
+fio_is_well() {
+	! grep -E '^fio: .*(verify|error)|workload ended|Kernel panic|Out of memory' \
+		"$guest_logs/$1.log" && kill -0 "$(guest_pid "$1")"
+}
+
+fio_at() {
+	! fio_is_well "$1" >/dev/null || [ "$(fio_lines "$1")" -ge "$2" ]
+}
+
+goes_on() {
+	wait_until "$slow" fio_at "$1" $(($(fio_lines "$1") + 2)) && fio_is_well "$1"
+}
+
+# Around what fio does: budget, pages taken, balloons.
+harass() {
+	local turn=0
+	while :; do
+		turn=$((turn + 1))
+		echo $((turn % 3 ? 64 : turn % 2)) >"$mrm/hot_io_max"
+		echo $((8 << 20)) >"$mrm_debug/vm/$(guest_pid a)/reclaim"
+		echo $((8 << 20)) >"$mrm_debug/vm/$(guest_pid b)/reclaim"
+		virsh -q setmem a "$((mib - 16 * (turn % 2)))M" --live
+		sleep 5
+	done >/dev/null 2>&1
+}
+
+lasts() {
+	local end=$((SECONDS + seconds))
+	while [ "$SECONDS" -lt "$end" ]; do
+		all goes_on a b || return
+	done
+}
+
+test_begin '?'
+if [ ! -e "$fio_disk" ]; then
+	skip "fio in guests" "no $fio_disk: scripts/host --ide"
+	test_end
+fi
+fio_begin
+check "each has a piece of the disk" eval 'fio_piece a 0 $piece && fio_piece b $piece $piece'
+define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk,erofs \
+	--devices "$(fio_devices a native)"
+define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk,erofs \
+	--devices "$(fio_devices b io_uring)"
+echo 4 >"$mrm/hot_io_threshold"
+check "guests start" start a b
+check "they are adopted" all "adopted $mib" a b
+check "what they read and write is copied" wait_until "$slow" all bounced a b
+check "pages that are copied often are moved" wait_until "$slow" all moved a b
+check "what was written is read" all goes_on a b
+scan_at 30
+harass &
+harasser=$!
+check "for $seconds s, whatever is done around it" lasts
+kill "$harasser"
+harasser=
+scan_stop
+for name in a b; do
+	say "$name: $(vm_counter "$name" io_bounces) copies, $(vm_counter "$name" io_remapped_pages)" \
+		"pages moved, $(vm_counter "$name" io_returned_pages) back," \
+		"$(vm_counter "$name" shared_pages) shared, $(vm_counter "$name" zips) zipped"
+done
+check "it goes on" all goes_on a b
+check "every page and frame is accounted for" consistent a b
+guests_destroy
+check "all is given back" wait_until 60 no_vms
+test_end
