@@ -52,7 +52,7 @@ fi
 
 if [ -n "$ide" ]; then
 	truncate -s "$ide" "$run/ide"
-	emulator+=(-drive "file=$run/ide,format=raw,if=none,id=ide" -device ide-hd,drive=ide)
+	emulator+=(-drive "file=$run/ide,format=raw,if=none,id=ide" -device "ide-hd,drive=ide")
 fi
 
 share() {

@@ -84,7 +84,8 @@ if [ ! -e "$fio_disk" ]; then
 	test_end
 fi
 fio_begin
-check "each has a piece of the disk" eval 'fio_piece a 0 $piece && fio_piece b $piece $piece'
+check "one has a piece of the disk" fio_piece a 0 "$piece"
+check "the other has the next" fio_piece b "$piece" "$piece"
 define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices a native)"
 define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk,erofs \

@@ -12,9 +12,9 @@
 #include "text.h"
 #include "units.h"
 
-#define IO_WANT                                                                               \
-	(MRM_WANT(MRM_VM_IO_BOUNCES) | MRM_WANT(MRM_VM_IO_BOUNCED_BYTES) |                    \
-	 MRM_WANT(MRM_VM_IO_REMAPPED) | MRM_WANT(MRM_VM_IO_RETURNED) |                        \
+#define IO_WANT                                                            \
+	(MRM_WANT(MRM_VM_IO_BOUNCES) | MRM_WANT(MRM_VM_IO_BOUNCED_BYTES) | \
+	 MRM_WANT(MRM_VM_IO_REMAPPED) | MRM_WANT(MRM_VM_IO_RETURNED) |     \
 	 MRM_WANT(MRM_VM_IO_LOW_BYTES) | MRM_WANT_TEXT(MRM_VM_NAME))
 
 #define WORDS_MAX 7
@@ -95,9 +95,9 @@ static struct json_object *lines_json(const struct lines *lines, char *text)
 		item = json_object_new_object();
 		for (i = 0; i < lines->words; i++)
 			json_add(item, lines->key[i],
-				 lines->is_text & 1 << i ?
-					 json_object_new_string(word[i]) :
-					 json_object_new_uint64(strtoull(word[i], NULL, 0)));
+				 lines->is_text & 1 << i
+					 ? json_object_new_string(word[i])
+					 : json_object_new_uint64(strtoull(word[i], NULL, 0)));
 		json_object_array_add(array, item);
 	}
 	return array;
