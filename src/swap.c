@@ -381,7 +381,7 @@ static void begin_pause(struct mrm_vm *vm, struct mrm_swap *s, int err)
 static int transfer(struct mrm_swap *s, unsigned int direction, unsigned long slot,
 		    struct page **pages, unsigned int n)
 {
-	struct bio_vec bvec[MRM_SWAP_RUN];
+	struct bio_vec bvec[MRM_SWAP_WRITE];
 	loff_t pos = (loff_t)slot << PAGE_SHIFT;
 	struct iov_iter iter;
 	unsigned int i, flags;
@@ -454,7 +454,7 @@ static unsigned long write_singly(struct mrm_vm *vm, unsigned long slot, struct 
  * @vm: the VM
  * @slot: the first of as many in a row
  * @pages: what to write
- * @n: how many, up to MRM_SWAP_RUN
+ * @n: how many, up to MRM_SWAP_WRITE
  *
  * A slot that cannot be written is never used again; if that is for another reason, or nothing
  * can be written, it is free again.

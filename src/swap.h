@@ -21,7 +21,8 @@ struct mrm_swap;
 struct mrm_vm;
 struct page;
 
-#define MRM_SWAP_RUN		16U	/* pages that are written together: MRM_TAKE_RUN */
+#define MRM_SWAP_RUN		16U	/* pages that are taken or read together: MRM_TAKE_RUN */
+#define MRM_SWAP_WRITE		64U	/* that are written together: bits of a word */
 #define MRM_SWAP_SLOT_BITS	28	/* 1 TiB in a file */
 
 int mrm_swap_open(struct mrm_vm *vm, int fd);
