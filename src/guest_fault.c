@@ -113,6 +113,12 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *al
 		}
 		frame = mrm_guest_page_get(vm, index);
 		if (frame) {
+			/* Locked since it was looked, by who rebuilds: wait without it. */
+			if (folio_test_locked(page_folio(frame)) &&
+			    mrm_guest_large_is_rebuilding(vm, index)) {
+				put_page(frame);
+				continue;
+			}
 			*ret = lock_frame(vmf, frame);
 			/* Only with the lock does it stay; without it the VM may be gone. */
 			if (!*ret && mrm_guest_page_is(vm, index, frame))

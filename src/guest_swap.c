@@ -149,25 +149,30 @@ static bool take_writes(struct mrm_vm *vm, struct list_head *batch)
 	return n;
 }
 
-static void write_out(struct mrm_vm *vm, struct list_head *batch)
+/* Several runs in one request.  Return: all of them have been written. */
+static bool write_together(struct mrm_vm *vm, struct list_head *batch)
 {
-	unsigned long slot = list_first_entry(batch, struct mrm_write, node)->slot, good;
+	unsigned long slot = list_first_entry(batch, struct mrm_write, node)->slot;
 	struct page *frames[MRM_SWAP_WRITE];
-	struct mrm_write *w, *next;
+	struct mrm_write *w;
 	unsigned int n = 0;
 
 	list_for_each_entry(w, batch, node) {
 		memcpy(frames + n, w->frames, w->n * sizeof(*frames));
 		n += w->n;
 	}
-	good = mrm_swap_write(vm, slot, frames, n);
-	n = 0;
-	list_for_each_entry_safe(w, next, batch, node) {
-		unsigned int shift = n;
+	return !mrm_swap_write_all(vm, slot, frames, n);
+}
 
-		n += w->n;
-		end_write(w, good >> shift);
-	}
+static void write_out(struct mrm_vm *vm, struct list_head *batch)
+{
+	bool all = !list_is_singular(batch) && write_together(vm, batch);
+	struct mrm_write *w, *next;
+
+	/* What could not be written is found, and costs slots, run by run. */
+	list_for_each_entry_safe(w, next, batch, node)
+		end_write(w, all ? GENMASK(w->n - 1, 0) :
+				   mrm_swap_write(vm, w->slot, w->frames, w->n));
 }
 
 /* One that is queued already does what is in the list now as well. */
@@ -316,7 +321,8 @@ unsigned int mrm_guest_write_submit(struct mrm_write *w)
 	mrm_count(vm, MRM_WRITING, n);
 	spin_lock(&vm->swap_lock);
 	list_add_tail(&w->node, &vm->writes);
-	writer = &vm->writers[atomic_inc_return(&vm->nr_writes) % MRM_SWAP_WRITERS];
+	atomic_inc(&vm->nr_writes);
+	writer = &vm->writers[vm->next_writer++ % MRM_SWAP_WRITERS];
 	spin_unlock(&vm->swap_lock);
 	wake_swapper(write_wq, writer);
 	return n;
