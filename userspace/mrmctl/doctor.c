@@ -337,7 +337,8 @@ static void look_at_io(struct examination *x, const struct mrm_root *root)
 		     bounces, threshold ? "hot_io_max" : "hot_io_threshold");
 	else if (refused)
 		tell(x, HINT, "a larger hot_io_max, or devices that reach all memory",
-		     "%" PRIu64 " times a guest page that is copied for a device was not moved", refused);
+		     "%" PRIu64 " times a guest page that is copied for a device was not moved",
+		     refused);
 	else
 		tell(x, FINE, NULL, "guest pages that are copied for devices are moved");
 	if (missed > bounces / 2)
