@@ -341,6 +341,9 @@ static void test_doctor(void)
 {
 	struct json_object *list;
 
+	tree_write(&tree, "io_bounces", "0");
+	tree_write(&tree, "io_refused", "0");
+	tree_write(&tree, "io_missed", "0");
 	expect(1, "KVM is not loaded", DOCTOR);
 	tap_has(output, "modprobe kvm_intel or kvm_amd", "and what to do");
 	tap_has(output, "kvm_mrm is not installed", "a module that is not installed");
