@@ -301,7 +301,8 @@ static void look_at(struct tracepoint *tp, void *found)
 /**
  * mrm_bounce_prepare() - have a table to count in, if anything was copied
  *
- * Context: One thread; may sleep, but not for memory: what cannot be had now is had the next time.
+ * Context: One at a time; may sleep, but not for memory: what cannot be had now is had the next
+ * time.
  */
 void mrm_bounce_prepare(void)
 {

@@ -78,11 +78,17 @@ static void kick(void)
 
 /**
  * mrm_io_changed() - a tunable has changed
+ *
+ * Context: May sleep.
  */
 void mrm_io_changed(void)
 {
 	unsigned long threshold = READ_ONCE(mrm_io_tunables.threshold);
 
+	/* Where anything was copied before, all is counted from now on. */
+	mutex_lock(&low_lock);
+	mrm_bounce_prepare();
+	mutex_unlock(&low_lock);
 	mrm_bounce_set(threshold ?: UINT_MAX, READ_ONCE(mrm_io_tunables.period) * HZ);
 	kick();
 }
@@ -456,8 +462,8 @@ static long work(void)
 	bool again, excess;
 	long idle;
 
-	mrm_bounce_prepare();
 	mutex_lock(&low_lock);
+	mrm_bounce_prepare();
 	none_goes = false;
 	if (xchg(&vms_ended, false))
 		forget_ended();

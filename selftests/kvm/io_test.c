@@ -172,10 +172,9 @@ static void test_moved(void)
 	tap_equal(bounces(), PAGES, "each page that the disk does not reach is copied");
 	tap_equal(mrm_vm_get(vm.pid, "io_bounced_bytes"), PAGES * PAGE_SIZE, "all of it");
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "none is moved while that is off");
-	/* Once they have been. */
-	move(0, HOT, THRESHOLD - 2, false);
+	move(0, HOT, THRESHOLD - 1, false);
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "or copied seldom");
-	tap_equal(hottest(THRESHOLD - 2), HOT, "they are listed");
+	tap_equal(hottest(THRESHOLD - 1), HOT, "they are listed");
 	move(0, HOT, 1, false);
 	tap_ok(remapped(HOT), "those that are copied often are moved");
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
