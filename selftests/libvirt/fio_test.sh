@@ -96,7 +96,7 @@ if [ ! -e "$fio_disk" ]; then
 	skip "fio in guests" "no $fio_disk: scripts/host --ide"
 	test_end
 fi
-disk_mount 300 "$files" || bail "no file system"
+disk_mount 400 "$files" || bail "no file system"
 check "mrmd starts" mrmd_start --swap "$files"
 fio_begin
 check "one has a piece of the disk" fio_piece a 0 "$piece"
