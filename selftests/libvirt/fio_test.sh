@@ -105,11 +105,12 @@ define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices a native)"
 define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices b io_uring)"
-echo 4 >"$mrm/hot_io_threshold"
+echo 0 >"$mrm/hot_io_threshold"
 check "guests start" start a b
 check "they are adopted" all "adopted $mib" a b
 check "they have swap files" all has_file a b
 check "what they read and write is copied" wait_until "$slow" all bounced a b
+echo 4 >"$mrm/hot_io_threshold"
 check "pages that are copied often are moved" wait_until "$slow" all moved a b
 check "what was written is read" all goes_on a b
 scan_at 30
