@@ -110,7 +110,9 @@ check "guests start" start a b
 check "they are adopted" all "adopted $mib" a b
 check "they have swap files" all has_file a b
 check "what they read and write is copied" wait_until "$slow" all bounced a b
-echo 4 >"$mrm/hot_io_threshold"
+# What a guest's page cache writes it writes a few times a minute.
+echo 60 >"$mrm/hot_io_period"
+echo 2 >"$mrm/hot_io_threshold"
 check "pages that are copied often are moved" wait_until "$slow" all moved a b
 check "what was written is read" all goes_on a b
 scan_at 30
