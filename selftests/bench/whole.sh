@@ -25,6 +25,22 @@ bench_disk=/run/mrm/disk
 bench_guests=()
 # shellcheck disable=SC2034 # for who sources this
 mib=$((1 << 20))
+# Functions for awk: sort v[1] to v[n]; their median, which sorts them too.
+# shellcheck disable=SC2016,SC2034
+awk_middle='
+function sort(v, n,    i, j, x) {
+	for (i = 2; i <= n; i++) {
+		x = v[i]
+		for (j = i - 1; j > 0 && v[j] > x; j--)
+			v[j + 1] = v[j]
+		v[j + 1] = x
+	}
+}
+function middle(v, n) {
+	sort(v, n)
+	return (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2
+}
+'
 
 # progress TEXT... - with the seconds since the start.
 progress() {

@@ -64,11 +64,11 @@ struct judged {
 	double truth;		/* fraction */
 	struct toucher_sample s[2 * MAX_PERIODS];
 	double mean;		/* fraction */
+	bool near;		/* it is within 3 points */
 	unsigned int far;	/* samples further off than 10 points */
 };
 
-/* Is the mean of so many periods within 3 points? */
-static bool is_near(struct judged *j, unsigned int periods)
+static void look_at(struct judged *j, unsigned int periods)
 {
 	unsigned int n = toucher_samples(j->p.pid, j->s, periods), i;
 	double sum = 0, f, error;
@@ -83,9 +83,10 @@ static bool is_near(struct judged *j, unsigned int periods)
 	}
 	j->mean = sum / periods;
 	error = (j->mean - j->truth) / 0.03;
-	return error * error * periods < (periods < ENOUGH ? ENOUGH : periods);
+	j->near = error * error * periods < (periods < ENOUGH ? ENOUGH : periods);
 }
 
+/* Are the means of so many periods? */
 static bool are_near(struct judged *judged, unsigned int periods)
 {
 	bool near = true;
@@ -94,7 +95,8 @@ static bool are_near(struct judged *judged, unsigned int periods)
 	for (i = 0; i < SIZES; i++) {
 		while (toucher_samples(judged[i].p.pid, NULL, 0) < periods)
 			wait_periods(judged[i].p.pid, 1, 1);
-		near = is_near(&judged[i], periods) && near;
+		look_at(&judged[i], periods);
+		near &= judged[i].near;
 	}
 	return near;
 }
@@ -103,8 +105,7 @@ static void judge(struct judged *j, const char *what, unsigned int periods)
 {
 	unsigned int i;
 
-	if (!tap_ok(is_near(j, periods), "%s, %u %%: the mean is within 3 points", what,
-		    j->percent))
+	if (!tap_ok(j->near, "%s, %u %%: the mean is within 3 points", what, j->percent))
 		for (i = 0; i < periods; i++)
 			tap_note("%u of %u", j->s[i].touched, j->s[i].n);
 	tap_note("%s, %u %%: mean %.2f %%, %u of %u further off than 10 points, estimate %.2f %%",
