@@ -12,12 +12,13 @@
 #include <linux/string.h>
 #include <linux/swiotlb.h>
 #include <linux/tracepoint.h>
+#include <trace/events/swiotlb.h>
 
 #include "bounce.h"
 #include "frame.h"
 #include "vm.h"
 
-#define SLOT_BITS	12
+#define SLOT_BITS	15		/* twice as many as the pages of the default hot_io_max */
 #define SLOTS		BIT(SLOT_BITS)
 #define TRIES		8		/* neighbouring slots that are looked at */
 #define DEVICE_BITS	6
@@ -34,6 +35,7 @@ struct slot {
 	atomic_t n;
 };
 
+/* None as long as nothing was copied. */
 static struct slot *slots;
 static struct mrm_bounce_device devices[MRM_BOUNCE_DEVICES];
 static unsigned int nr_devices;
@@ -42,12 +44,12 @@ static DEFINE_RAW_SPINLOCK(devices_lock);
 static atomic_long_t missed;
 static unsigned int threshold = UINT_MAX, period = 1;
 static struct tracepoint *tracepoint;
-static void (*hot_fn)(void);
+static void (*wanted_fn)(void);
 
 /* Who is bounced may hold any lock; whoever is woken is woken without. */
 static void kick(struct irq_work *work)
 {
-	hot_fn();
+	wanted_fn();
 }
 
 static DEFINE_IRQ_WORK(kick_work, kick);
@@ -55,12 +57,12 @@ static DEFINE_IRQ_WORK(kick_work, kick);
 /**
  * mrm_bounce_set() - what is hot
  * @copies: so many within a period; UINT_MAX: nothing
- * @jiffies: how long a period is
+ * @ticks: how long a period is, in jiffies
  */
-void mrm_bounce_set(unsigned int copies, unsigned int jiffies)
+void mrm_bounce_set(unsigned int copies, unsigned int ticks)
 {
 	WRITE_ONCE(threshold, copies);
-	WRITE_ONCE(period, jiffies);
+	WRITE_ONCE(period, ticks);
 }
 
 /* The last address that a device reaches. */
@@ -69,10 +71,10 @@ static u64 limit_of(struct device *dev)
 	return min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
 }
 
-/* Another device may have had the address of one that is gone. */
+/* One that was taken out and put in again is the same, wherever its struct is now. */
 static bool is_device(const struct mrm_bounce_device *d, struct device *dev)
 {
-	return d->dev == dev && !strncmp(d->name, dev_name(dev), sizeof(d->name) - 1) &&
+	return !strncmp(d->name, dev_name(dev), sizeof(d->name) - 1) &&
 	       d->limit == limit_of(dev);
 }
 
@@ -93,11 +95,13 @@ static struct mrm_bounce_device *add_device(struct device *dev)
 	struct mrm_bounce_device *d;
 	unsigned long flags;
 
+	/* For good: nobody takes the lock for nothing. */
+	if (READ_ONCE(nr_devices) == MRM_BOUNCE_DEVICES)
+		return NULL;
 	raw_spin_lock_irqsave(&devices_lock, flags);
 	d = find_device(dev);
 	if (!d && nr_devices < MRM_BOUNCE_DEVICES) {
 		d = &devices[nr_devices];
-		d->dev = dev;
 		strscpy(d->name, dev_name(dev), sizeof(d->name));
 		d->limit = limit_of(dev);
 		/* Who finds the number finds the device. */
@@ -133,7 +137,7 @@ static unsigned int begin(struct slot *s)
  *
  * Return: how many that makes; 0 if there is no slot.
  */
-static unsigned int count(u64 key)
+static unsigned int count(struct slot *slots, u64 key)
 {
 	unsigned int i, at = hash_64(key, SLOT_BITS);
 	struct slot *fewest = NULL;
@@ -189,10 +193,12 @@ static bool would_help(struct device *dev, const struct mrm_bounce_device *d, ph
 	       phys_to_dma(dev, 0) <= d->limit;
 }
 
-/* Context: preemption is off, perhaps interrupts too; any lock of a driver may be held. */
+/* Context: atomic, perhaps with interrupts off; any lock of a driver may be held. */
 static void probe_bounced(void *unused, struct device *dev, dma_addr_t dev_addr, size_t size)
 {
 	phys_addr_t at = dma_to_phys(dev, dev_addr), end = at + size;
+	/* Pairs with mrm_bounce_prepare(). */
+	struct slot *table = smp_load_acquire(&slots);
 	struct mrm_bounce_device *d = NULL;
 	struct mrm_vm *vm;
 	unsigned int n;
@@ -214,12 +220,12 @@ static void probe_bounced(void *unused, struct device *dev, dma_addr_t dev_addr,
 		}
 		atomic_long_inc(&d->bounces);
 		atomic_long_add(bytes, &d->bytes);
-		if (!would_help(dev, d, at))
+		if (READ_ONCE(threshold) == UINT_MAX || !would_help(dev, d, at))
 			continue;
-		n = count(key_of(PHYS_PFN(at), d));
+		n = table ? count(table, key_of(PHYS_PFN(at), d)) : 0;
 		if (!n)
 			atomic_long_inc(&missed);
-		else if (n == READ_ONCE(threshold))
+		if (!table || n == READ_ONCE(threshold))
 			irq_work_queue(&kick_work);
 	}
 	rcu_read_unlock();
@@ -293,30 +299,45 @@ static void look_at(struct tracepoint *tp, void *found)
 }
 
 /**
+ * mrm_bounce_prepare() - have a table to count in, if anything was copied
+ *
+ * Context: One at a time; may sleep, but not for memory: what cannot be had now is had the next
+ * time.
+ */
+void mrm_bounce_prepare(void)
+{
+	struct slot *table;
+
+	if (slots || !mrm_bounce_device(0))
+		return;
+	table = kvcalloc(SLOTS, sizeof(*table), GFP_KERNEL | MRM_SPARE);
+	/* Who sees it sees it empty. */
+	smp_store_release(&slots, table);
+}
+
+/**
  * mrm_bounce_init() - begin to count
- * @hot: called when something has become hot; must not wait
+ * @wanted: called when something has become hot, or mrm_bounce_prepare() is wanted; must not
+ *	wait
  *
  * Where the kernel has no bounce buffers there is nothing to count.
  *
  * Return: 0 or an error.
  */
-int mrm_bounce_init(void (*hot)(void))
+int mrm_bounce_init(void (*wanted)(void))
 {
 	int err;
 
+	check_trace_callback_type_swiotlb_bounced(probe_bounced);
 	for_each_kernel_tracepoint(look_at, &tracepoint);
-	if (!tracepoint)
+	if (!tracepoint) {
+		pr_info("this kernel does not tell of bounce buffers: hot_io_* does nothing\n");
 		return 0;
-	slots = kvcalloc(SLOTS, sizeof(*slots), GFP_KERNEL);
-	if (!slots)
-		return -ENOMEM;
-	hot_fn = hot;
+	}
+	wanted_fn = wanted;
 	err = tracepoint_probe_register(tracepoint, probe_bounced, NULL);
-	if (!err)
-		return 0;
-	tracepoint = NULL;
-	kvfree(slots);
-	slots = NULL;
+	if (err)
+		tracepoint = NULL;
 	return err;
 }
 

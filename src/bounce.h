@@ -11,7 +11,7 @@
  *
  * Whether a page is ours its own word tells, if that is the address of a VM we know; nothing of
  * the page but that word is looked at.  On a host whose devices reach all memory the tracepoint
- * is never hit.
+ * is never hit, and there is no table.
  */
 #ifndef MRM_BOUNCE_H
 #define MRM_BOUNCE_H
@@ -19,14 +19,11 @@
 #include <linux/atomic.h>
 #include <linux/types.h>
 
-struct device;
-
-#define MRM_BOUNCE_DEVICES	62	/* that are told apart; one more number is for the rest */
+#define MRM_BOUNCE_DEVICES	62	/* that are told apart */
 #define MRM_BOUNCE_NAME		32
 
 /**
  * struct mrm_bounce_device - a device that has had pages of ours copied
- * @dev: an identity, never followed after the tracepoint
  * @name: the kernel's
  * @limit: the last address it reaches
  * @bounces: copies so far
@@ -37,7 +34,6 @@ struct device;
  * @low: kept where it reaches them now; a guest page that two devices have copied is the first's
  */
 struct mrm_bounce_device {
-	const struct device *dev;
 	char name[MRM_BOUNCE_NAME];
 	u64 limit;
 	atomic_long_t bounces, bytes, moved, returned, low;
@@ -55,13 +51,14 @@ struct mrm_bounce {
 	unsigned int n;
 };
 
-void mrm_bounce_set(unsigned int threshold, unsigned int period);
+void mrm_bounce_set(unsigned int copies, unsigned int ticks);
+void mrm_bounce_prepare(void);
 bool mrm_bounce_next(unsigned int *slot, unsigned int least, struct mrm_bounce *b);
 void mrm_bounce_forget(unsigned int slot);
 const struct mrm_bounce_device *mrm_bounce_device(unsigned int i);
 unsigned long mrm_bounces_missed(void);
 
-int mrm_bounce_init(void (*hot)(void));
+int mrm_bounce_init(void (*wanted)(void));
 void mrm_bounce_exit(void);
 
 #endif

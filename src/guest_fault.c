@@ -50,6 +50,18 @@ static vm_fault_t fault_error(struct page *frame)
 }
 
 /*
+ * Give up the lock of the address space, to wait without it.  The mapping may go, and with it
+ * the VM and this code, but for the file that this returns, with a reference.
+ */
+static struct file *leave_fault(struct vm_fault *vmf)
+{
+	struct file *file = get_file(vmf->vma->vm_file);
+
+	release_fault_lock(vmf);
+	return file;
+}
+
+/*
  * Lock a frame, without holding up others if that takes long, as it does while it is read
  * from swap: wait without the lock of the address space, if the core can begin anew, or,
  * if it does not want to wait (KVM, which can let the guest do something else), not at all.
@@ -66,9 +78,7 @@ static vm_fault_t lock_frame(struct vm_fault *vmf, struct page *frame)
 		return mrm_frame_lock_killable(frame) ? VM_FAULT_SIGBUS : 0;
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
-	/* The mapping may go, and with it the VM and this code, but for the file. */
-	file = get_file(vmf->vma->vm_file);
-	release_fault_lock(vmf);
+	file = leave_fault(vmf);
 	folio_wait_locked_killable(page_folio(frame));
 	fput(file);
 	return VM_FAULT_RETRY;
@@ -84,8 +94,7 @@ static vm_fault_t wait_rebuilt(struct vm_fault *vmf, struct mrm_vm *vm)
 		return mrm_guest_large_wait_rebuilt(vm, index) ? VM_FAULT_SIGBUS : 0;
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
-	file = get_file(vmf->vma->vm_file);
-	release_fault_lock(vmf);
+	file = leave_fault(vmf);
 	mrm_guest_large_wait_rebuilt(vm, index);
 	fput(file);
 	return VM_FAULT_RETRY;
@@ -113,6 +122,12 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *al
 		}
 		frame = mrm_guest_page_get(vm, index);
 		if (frame) {
+			/* Locked since it was looked, by who rebuilds: wait without it. */
+			if (folio_test_locked(page_folio(frame)) &&
+			    mrm_guest_large_is_rebuilding(vm, index)) {
+				put_page(frame);
+				continue;
+			}
 			*ret = lock_frame(vmf, frame);
 			/* Only with the lock does it stay; without it the VM may be gone. */
 			if (!*ret && mrm_guest_page_is(vm, index, frame))

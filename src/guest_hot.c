@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -251,7 +250,11 @@ static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 firs
  */
 int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit)
 {
-	return exchange(vm, index, mrm_low_zone(limit), 0, limit);
+	int err = exchange(vm, index, GFP_DMA32, 0, limit);
+
+	/* Of the larger zone some pages may be low enough, for a device that wants 31 bits, say. */
+	return err == -ENOMEM && mrm_low_zone(limit) != GFP_DMA32 ?
+	       exchange(vm, index, GFP_DMA, 0, limit) : err;
 }
 
 /**

@@ -110,9 +110,9 @@ static bool written(struct mrm_write *w, unsigned int i, bool good)
 	return swapped;
 }
 
-static void write_out(struct mrm_write *w)
+/* A run has been written: those of its frames that @good has a bit for. */
+static void end_write(struct mrm_write *w, unsigned long good)
 {
-	unsigned long good = mrm_swap_write(w->vm, w->slot, w->frames, w->n);
 	unsigned int i, swapped = 0;
 
 	for (i = 0; i < w->n; i++) {
@@ -122,20 +122,57 @@ static void write_out(struct mrm_write *w)
 			mrm_swap_free(w->vm, w->slot + i);
 	}
 	mrm_count(w->vm, MRM_SWAP_OUTS, swapped);
+	atomic_dec(&w->vm->nr_writes);
 	kfree(w);
 }
 
-static struct list_head *take_first(struct mrm_vm *vm, struct list_head *list)
+/*
+ * The first run that is to be written, and those behind it that continue it: runs are of
+ * neighbouring guest pages, drawn at random, but their slots follow each other, and a request
+ * to a disk costs as much as several pages.  Return: false if there are none.
+ */
+static bool take_writes(struct mrm_vm *vm, struct list_head *batch)
 {
-	struct list_head *first = NULL;
+	struct mrm_write *w, *next;
+	unsigned long end = 0;
+	unsigned int n = 0;
 
 	spin_lock(&vm->swap_lock);
-	if (!list_empty(list)) {
-		first = list->next;
-		list_del(first);
+	list_for_each_entry_safe(w, next, &vm->writes, node) {
+		if (n && (w->slot != end || n + w->n > MRM_SWAP_WRITE))
+			break;
+		n += w->n;
+		end = w->slot + w->n;
+		list_move_tail(&w->node, batch);
 	}
 	spin_unlock(&vm->swap_lock);
-	return first;
+	return n;
+}
+
+/* Several runs in one request.  Return: all of them have been written. */
+static bool write_together(struct mrm_vm *vm, struct list_head *batch)
+{
+	unsigned long slot = list_first_entry(batch, struct mrm_write, node)->slot;
+	struct page *frames[MRM_SWAP_WRITE];
+	struct mrm_write *w;
+	unsigned int n = 0;
+
+	list_for_each_entry(w, batch, node) {
+		memcpy(frames + n, w->frames, w->n * sizeof(*frames));
+		n += w->n;
+	}
+	return !mrm_swap_write_all(vm, slot, frames, n);
+}
+
+static void write_out(struct mrm_vm *vm, struct list_head *batch)
+{
+	bool all = !list_is_singular(batch) && write_together(vm, batch);
+	struct mrm_write *w, *next;
+
+	/* What could not be written is found, and costs slots, run by run. */
+	list_for_each_entry_safe(w, next, batch, node)
+		end_write(w, all ? GENMASK(w->n - 1, 0) :
+				   mrm_swap_write(vm, w->slot, w->frames, w->n));
 }
 
 /* One that is queued already does what is in the list now as well. */
@@ -149,12 +186,11 @@ static void wake_swapper(struct workqueue_struct *wq, struct mrm_swapper *swappe
 static void writer_work(struct work_struct *work)
 {
 	struct mrm_vm *vm = container_of(work, struct mrm_swapper, work)->vm;
-	struct list_head *first;
 	void (*fn)(void);
+	LIST_HEAD(batch);
 
-	while ((first = take_first(vm, &vm->writes))) {
-		write_out(list_entry(first, struct mrm_write, node));
-		atomic_dec(&vm->nr_writes);
+	for (; take_writes(vm, &batch); INIT_LIST_HEAD(&batch)) {
+		write_out(vm, &batch);
 		wake_up_all(&fewer_writes);
 		fn = READ_ONCE(written_fn);
 		if (fn)
@@ -285,7 +321,8 @@ unsigned int mrm_guest_write_submit(struct mrm_write *w)
 	mrm_count(vm, MRM_WRITING, n);
 	spin_lock(&vm->swap_lock);
 	list_add_tail(&w->node, &vm->writes);
-	writer = &vm->writers[atomic_inc_return(&vm->nr_writes) % MRM_SWAP_WRITERS];
+	atomic_inc(&vm->nr_writes);
+	writer = &vm->writers[vm->next_writer++ % MRM_SWAP_WRITERS];
 	spin_unlock(&vm->swap_lock);
 	wake_swapper(write_wq, writer);
 	return n;
@@ -364,13 +401,25 @@ static void read_in(struct read *r)
 	kfree(r);
 }
 
+static struct read *take_read(struct mrm_vm *vm)
+{
+	struct read *r;
+
+	spin_lock(&vm->swap_lock);
+	r = list_first_entry_or_null(&vm->reads, struct read, node);
+	if (r)
+		list_del(&r->node);
+	spin_unlock(&vm->swap_lock);
+	return r;
+}
+
 static void reader_work(struct work_struct *work)
 {
 	struct mrm_vm *vm = container_of(work, struct mrm_swapper, work)->vm;
-	struct list_head *first;
+	struct read *r;
 
-	while ((first = take_first(vm, &vm->reads)))
-		read_in(list_entry(first, struct read, node));
+	while ((r = take_read(vm)))
+		read_in(r);
 	mrm_vm_put(vm);
 }
 

@@ -9,7 +9,6 @@
 #include <linux/notifier.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 
@@ -79,11 +78,17 @@ static void kick(void)
 
 /**
  * mrm_io_changed() - a tunable has changed
+ *
+ * Context: May sleep.
  */
 void mrm_io_changed(void)
 {
 	unsigned long threshold = READ_ONCE(mrm_io_tunables.threshold);
 
+	/* Where anything was copied before, all is counted from now on. */
+	mutex_lock(&low_lock);
+	mrm_bounce_prepare();
+	mutex_unlock(&low_lock);
 	mrm_bounce_set(threshold ?: UINT_MAX, READ_ONCE(mrm_io_tunables.period) * HZ);
 	kick();
 }
@@ -418,11 +423,22 @@ static void forget_ended(void)
 	}
 }
 
+/* For any of the devices that pages were copied for? */
+static bool low_memory_is_short(void)
+{
+	const struct mrm_bounce_device *d;
+	unsigned int i;
+
+	for (i = 0; (d = mrm_bounce_device(i)); i++)
+		if (zone_is_short(d->limit))
+			return true;
+	return false;
+}
+
 /* What is low makes way, if a device has ever asked for it.  Context: low_lock. */
 static void look_at_zone(void)
 {
-	if (time_before(jiffies, next_look) || !mrm_bounce_device(0) ||
-	    !zone_is_short(MRM_LOW_END - 1))
+	if (!most() || time_before(jiffies, next_look) || !low_memory_is_short())
 		return;
 	next_look = jiffies + LOOK_EVERY;
 	clear_low_memory(give_some_back(RETURNED, RETURNED, false));
@@ -447,6 +463,7 @@ static long work(void)
 	long idle;
 
 	mutex_lock(&low_lock);
+	mrm_bounce_prepare();
 	none_goes = false;
 	if (xchg(&vms_ended, false))
 		forget_ended();
@@ -478,7 +495,7 @@ static int io_thread(void *unused)
 
 static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
 {
-	if (event == MRM_VM_ENDED) {
+	if (event == MRM_VM_ENDED && mrm_bounce_device(0)) {
 		WRITE_ONCE(vms_ended, true);
 		kick();
 	}
@@ -604,6 +621,9 @@ void mrm_io_exit(void)
 	/* It looks at what has been counted once more. */
 	kthread_stop(thread);
 	mrm_bounce_exit();
+	/* If starting the rest failed somebody may be reading debugfs. */
+	mutex_lock(&low_lock);
 	list_for_each_entry_safe(h, tmp, &low, node)
 		drop(h);
+	mutex_unlock(&low_lock);
 }

@@ -232,11 +232,13 @@ static void tidy_up(void)
 		sweep_all(&s, tidying);
 }
 
-static unsigned long may_still;	/* large frames that may be rebuilt in this second */
+/* Large frames that may be rebuilt in this second, and that this VM may have no more. */
+static unsigned long may_still, refill_at;
+static bool none_is_had;
 
 static bool may_rebuild(void)
 {
-	return may_still && !is_short() && tidying();
+	return may_still && !none_is_had && !is_short() && tidying();
 }
 
 static void rebuild_fn(struct mrm_vm *vm, unsigned long first, void *unused)
@@ -245,8 +247,9 @@ static void rebuild_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 
 	if (err == -EINVAL)
 		return;
-	/* Where there is none the next one will not be had either. */
-	may_still = err == -ENOMEM ? 0 : may_still - 1;
+	/* Where there is none the next one will not be had either; of another cgroup it may. */
+	none_is_had = err == -ENOMEM;
+	may_still--;
 	if (err)
 		return;
 	/* When no more come page tables are taken out of their way. */
@@ -269,14 +272,21 @@ static void rebuild_some(void)
 	unsigned long vms = mrm_nr_vms();
 	struct mrm_vm *vm;
 
+	/* However often it is woken. */
+	if (time_before(jiffies, refill_at))
+		return;
+	refill_at = jiffies + LOOK_EVERY;
 	may_still = READ_ONCE(mrm_large_tunables.enabled) ?
 		    READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
 	while (tidying() && vms--) {
 		vm = mrm_vm_next(&last);
 		if (!vm) {
 			last = 0;
-			continue;
+			vm = mrm_vm_next(&last);
 		}
+		if (!vm)
+			return;
+		none_is_had = false;
 		/* Not always from the beginning: what is pinned there would be all there is. */
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
 			vm->rebuild_next = look_at_each(vm, vm->rebuild_next, rebuild_fn, NULL,
@@ -315,8 +325,10 @@ static int large_thread(void *unused)
  */
 int mrm_large_init(void)
 {
-	struct task_struct *task = kthread_run(large_thread, NULL, "mrm_large");
+	struct task_struct *task;
 
+	refill_at = jiffies;
+	task = kthread_run(large_thread, NULL, "mrm_large");
 	if (IS_ERR(task))
 		return PTR_ERR(task);
 	thread = task;

@@ -381,7 +381,7 @@ static void begin_pause(struct mrm_vm *vm, struct mrm_swap *s, int err)
 static int transfer(struct mrm_swap *s, unsigned int direction, unsigned long slot,
 		    struct page **pages, unsigned int n)
 {
-	struct bio_vec bvec[MRM_SWAP_RUN];
+	struct bio_vec bvec[MRM_SWAP_WRITE];
 	loff_t pos = (loff_t)slot << PAGE_SHIFT;
 	struct iov_iter iter;
 	unsigned int i, flags;
@@ -476,6 +476,27 @@ unsigned long mrm_swap_write(struct mrm_vm *vm, unsigned long slot, struct page 
 	else if (!good && !paused && !is_of_page(err))
 		begin_pause(vm, s, err);
 	return good;
+}
+
+/**
+ * mrm_swap_write_all() - write pages to slots in one request, or leave it to mrm_swap_write()
+ * @vm: the VM
+ * @slot: the first of as many in a row
+ * @pages: what to write
+ * @n: how many, up to MRM_SWAP_WRITE
+ *
+ * Context: As mrm_swap_write().
+ * Return: 0, or an error, of which nothing follows but that some were not written.
+ */
+int mrm_swap_write_all(struct mrm_vm *vm, unsigned long slot, struct page **pages,
+		       unsigned int n)
+{
+	struct mrm_swap *s = vm->swap;
+	int err = is_paused(s) ? -EAGAIN : transfer(s, ITER_SOURCE, slot, pages, n);
+
+	if (!err && READ_ONCE(s->pause))
+		WRITE_ONCE(s->pause, 0);
+	return err;
 }
 
 /**

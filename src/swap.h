@@ -21,7 +21,8 @@ struct mrm_swap;
 struct mrm_vm;
 struct page;
 
-#define MRM_SWAP_RUN		16U	/* pages that are written together: MRM_TAKE_RUN */
+#define MRM_SWAP_RUN		16U	/* pages that are taken or read together: MRM_TAKE_RUN */
+#define MRM_SWAP_WRITE		64U	/* that are written in one request */
 #define MRM_SWAP_SLOT_BITS	28	/* 1 TiB in a file */
 
 int mrm_swap_open(struct mrm_vm *vm, int fd);
@@ -34,6 +35,8 @@ unsigned int mrm_swap_alloc(struct mrm_vm *vm, unsigned int n, unsigned long *sl
 void mrm_swap_free(struct mrm_vm *vm, unsigned long slot);
 unsigned long mrm_swap_write(struct mrm_vm *vm, unsigned long slot, struct page **pages,
 			     unsigned int n);
+int mrm_swap_write_all(struct mrm_vm *vm, unsigned long slot, struct page **pages,
+		       unsigned int n);
 int mrm_swap_read(struct mrm_vm *vm, unsigned long slot, struct page **pages, unsigned int n);
 struct file *mrm_swap_file(struct mrm_vm *vm);
 

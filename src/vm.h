@@ -216,9 +216,10 @@ struct mrm_ahead {
  * @swap: its swap file, or NULL; set once, under files_lock of swap.c
  * @writes: runs of frames that are to be written to it, see guest_swap.c
  * @reads: runs of frames that are to be read from it
- * @swap_lock: protects @writes, @reads and @next_reader; a leaf
+ * @swap_lock: protects @writes, @reads and who is queued next; a leaf
  * @nr_writes: runs that are in @writes or being written
- * @next_reader: who is queued next
+ * @next_writer: who is queued next
+ * @next_reader: the same
  * @writers: who writes them
  * @readers: who reads them: its own, so that no VM waits for another's disk
  * @ahead: of its swap file, by region of guest RAM
@@ -297,7 +298,7 @@ struct mrm_vm {
 	struct list_head writes, reads;
 	spinlock_t swap_lock;
 	atomic_t nr_writes;
-	unsigned int next_reader;
+	unsigned int next_writer, next_reader;
 	struct mrm_swapper writers[MRM_SWAP_WRITERS];
 	struct mrm_swapper readers[MRM_SWAP_READERS];
 	struct mrm_ahead ahead[1 << MRM_AHEAD_BITS];

@@ -2,8 +2,8 @@
 /*
  * Guest pages that are copied for a disk which does not reach them: counted, moved to where it
  * does, and copied no more; in use, discarded, shared, taken and in large pages; no more of them
- * than there may be; and whatever becomes of them, not one wrong byte.  And that nothing is done
- * for a disk which reaches all memory.
+ * than there may be, and none while others need that memory; and whatever becomes of them, not
+ * one wrong byte.  And that nothing is done for a disk which reaches all memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -130,6 +131,21 @@ static struct device narrow(void)
 	return device;
 }
 
+/* Lines of io_hottest that tell of the VM, and of so many copies. */
+static long hottest(long copies)
+{
+	char text[8192] = "", *line, *save;
+	unsigned long address;
+	long lines = 0, n;
+	int pid;
+
+	mrm_debug_read("io_hottest", text, sizeof(text) - 1);
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		lines += sscanf(line, "%d %lx %ld ", &pid, &address, &n) == 3 && pid == vm.pid &&
+			 n == copies;
+	return lines;
+}
+
 static bool nothing_is_low(void *unused)
 {
 	(void)unused;
@@ -156,9 +172,9 @@ static void test_moved(void)
 	tap_equal(bounces(), PAGES, "each page that the disk does not reach is copied");
 	tap_equal(mrm_vm_get(vm.pid, "io_bounced_bytes"), PAGES * PAGE_SIZE, "all of it");
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "none is moved while that is off");
-	/* Once they have been. */
-	move(0, HOT, THRESHOLD - 2, false);
+	move(0, HOT, THRESHOLD - 1, false);
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "or copied seldom");
+	tap_equal(hottest(THRESHOLD - 1), HOT, "they are listed");
 	move(0, HOT, 1, false);
 	tap_ok(remapped(HOT), "those that are copied often are moved");
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
@@ -264,6 +280,33 @@ static void test_taken(void)
 	end("after they were zipped");
 }
 
+static bool all_swapped(void *unused)
+{
+	(void)unused;
+	return !mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE) &&
+	       mrm_vm_get(vm.pid, "swapped_pages") == PAGES;
+}
+
+static void test_swapped(void)
+{
+	long ins;
+
+	if (!disk_ram()) {
+		tap_skip("no RAM disk", "swapped pages");
+		return;
+	}
+	start(PAGES);
+	heat(0, HOT, HOT, "swapped");
+	tap_equal(disk_hand_over(DISK_RAM, vm.pid), 0, "the VM gets a swap file");
+	mrm_set("zip_max", "0");
+	tap_ok(wait_until(all_swapped, NULL, MRM_LONG), "all is swapped");
+	ins = mrm_vm_get(vm.pid, "swap_ins");
+	are_not_copied(0, HOT, "read from swap");
+	tap_between(mrm_vm_get(vm.pid, "swap_ins") - ins, HOT, PAGES, "they were read from swap");
+	mrm_set("zip_max", "10");
+	end("after they were swapped");
+}
+
 static void test_pinned(void)
 {
 	const size_t pages = HOT;
@@ -279,7 +322,8 @@ static void test_pinned(void)
 	tap_equal(err, 0, "they are pinned");
 	busy = mrm_get("io_busy");
 	move(0, HOT, THRESHOLD, false);
-	tap_ok(mrm_wait("io_busy", busy + 2 * HOT, LONG_MAX, MRM_LONG), "that is tried again");
+	tap_ok(mrm_wait_count("io_busy", busy + 2 * HOT, LONG_MAX, MRM_LONG),
+	       "that is tried again");
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "pinned pages stay where they are");
 	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "they are pinned no more");
 	tap_ok(remapped(HOT), "and moved at once");
@@ -313,7 +357,7 @@ static void test_budget(void)
 	mrm_set_number("hot_io_max", 1);
 	start(PAGES);
 	move(0, 2 * BUDGET, THRESHOLD, false);
-	tap_ok(mrm_wait("io_refused", refused + 1, LONG_MAX, MRM_LONG),
+	tap_ok(mrm_wait_count("io_refused", refused + 1, LONG_MAX, MRM_LONG),
 	       "more is hot than there may be");
 	tap_ok(remapped(BUDGET), "so many are moved as there may be");
 	tap_equal(mrm_get("io_low_bytes"), BUDGET * PAGE_SIZE, "they fill what there is");
@@ -333,11 +377,103 @@ static void test_budget(void)
 		    "others get their turn, but not all the time");
 	tap_between(mrm_get("io_low_bytes"), 0, BUDGET * PAGE_SIZE, "there are no more than that");
 	mrm_set_number("hot_io_max", 0);
-	tap_ok(mrm_wait("io_low_bytes", 0, 0, MRM_LONG), "with none allowed, all go back");
+	tap_ok(mrm_wait_count("io_low_bytes", 0, 0, MRM_LONG), "with none allowed, all go back");
 	tap_equal(narrow().low, 0, "nothing is kept for the disk");
 	mrm_set_number("hot_io_max", 64);
 	mrm_set_number("hot_io_period", PERIOD);
 	end("after more than there may be");
+}
+
+#define ZONEINFO	"/proc/zoneinfo"
+#define HUGEPAGES	"/proc/sys/vm/nr_hugepages"
+#define WATERMARKS	"/proc/sys/vm/watermark_scale_factor"
+
+/* Is memory below 4 GiB short, as the kernel has it? */
+static bool low_memory_is_short(void)
+{
+	FILE *f = fopen(ZONEINFO, "re");
+	long value, free = -1, low = -1;
+	bool here = false;
+	char line[256];
+
+	while (f && low < 0 && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "Node ", 5))
+			here = strstr(line, " DMA32\n");
+		else if (here && sscanf(line, " pages free %ld", &value) == 1)
+			free = value;
+		else if (here && sscanf(line, " low %ld", &value) == 1)
+			low = value;
+	}
+	if (f)
+		fclose(f);
+	if (low < 0 || free < 0)
+		tap_bail("no DMA32 in " ZONEINFO);
+	return free < low;
+}
+
+/*
+ * Huge pages, which nobody touches: the host's memory goes to them at once, what is above 4 GiB
+ * first.  Of that some is left.
+ */
+static bool use_up_memory(void)
+{
+	size_t left = 64UL << 20;
+	void *above = mmap(NULL, left, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	long pages = 0, got = 0;
+
+	while (above != MAP_FAILED && got == pages && !low_memory_is_short()) {
+		char text[32];
+
+		pages += 64;
+		snprintf(text, sizeof(text), "%ld", pages);
+		file_write(HUGEPAGES, text);
+		file_read(HUGEPAGES, text, sizeof(text));
+		got = atol(text);
+	}
+	if (above != MAP_FAILED)
+		munmap(above, left);
+	return low_memory_is_short();
+}
+
+/* Others need what is below 4 GiB. */
+static void test_short(void)
+{
+	char factor[32] = "10", bytes[32];
+	long refused, low;
+	bool is_short;
+
+	if (access(HUGEPAGES, W_OK)) {
+		tap_skip("no " HUGEPAGES, "low memory is short");
+		return;
+	}
+	start(PAGES);
+	/* What the host takes for want of memory is not what is looked for here. */
+	snprintf(bytes, sizeof(bytes), "%ld", PAGES * PAGE_SIZE);
+	tap_equal(mrm_vm_set(vm.pid, "min_bytes", bytes), 0, "its min is its size");
+	heat(0, HOT, HOT, "low");
+	low = mrm_vm_get(vm.pid, "io_returned_pages");
+	file_read(WATERMARKS, factor, sizeof(factor));
+	file_write(WATERMARKS, "3000");
+	is_short = use_up_memory();
+	tap_ok(is_short, "others use up what is below 4 GiB");
+	if (is_short) {
+		mrm_set_number("hot_io_period", 1);
+		tap_ok(mrm_vm_wait(vm.pid, "io_low_bytes", 0, 0, MRM_LONG), "they make way");
+		tap_between(mrm_vm_get(vm.pid, "io_returned_pages") - low, HOT, PAGES,
+			    "and go where there is some");
+		mrm_set_number("hot_io_period", PERIOD);
+		refused = mrm_get("io_refused");
+		move(0, HOT, THRESHOLD, false);
+		tap_ok(mrm_wait_count("io_refused", refused + HOT, LONG_MAX, MRM_LONG),
+		       "and none is moved there");
+	}
+	file_write(HUGEPAGES, "0");
+	file_write(WATERMARKS, factor);
+	low = mrm_vm_get(vm.pid, "io_remapped_pages");
+	heat(0, HOT, low + HOT, "enough again");
+	are_not_copied(0, HOT, "enough again");
+	end("after low memory was short");
 }
 
 /* How often the thread that moves pages has run. */
@@ -397,8 +533,10 @@ int main(void)
 	test_zero();
 	test_kept();
 	test_taken();
+	test_swapped();
 	test_pinned();
 	test_large();
 	test_budget();
+	test_short();
 	return tap_done();
 }

@@ -304,18 +304,34 @@ int mrm_vm_set(pid_t pid, const char *file, const char *text)
 	return file_write(path, text);
 }
 
-struct vm_number {
+/* @pid: of a VM; 0: the host's */
+struct number {
 	pid_t pid;
 	const char *file;
 	long low, high;
 };
 
-static bool vm_number_is(void *context)
+static bool number_is(void *context)
 {
-	struct vm_number *want = context;
-	long value = mrm_vm_get(want->pid, want->file);
+	struct number *want = context;
+	long value = want->pid ? mrm_vm_get(want->pid, want->file) : mrm_get(want->file);
 
 	return value >= want->low && value <= want->high;
+}
+
+/**
+ * mrm_wait_count() - wait for a number that sends no event
+ * @file: which
+ * @low: the least that will do
+ * @high: the most that will do
+ * @ms: how long to wait at the most
+ * Return: true; false if it did not come.
+ */
+bool mrm_wait_count(const char *file, long low, long high, int ms)
+{
+	struct number want = { 0, file, low, high };
+
+	return wait_until(number_is, &want, ms);
 }
 
 /**
@@ -329,9 +345,9 @@ static bool vm_number_is(void *context)
  */
 bool mrm_vm_wait(pid_t pid, const char *file, long low, long high, int ms)
 {
-	struct vm_number want = { pid, file, low, high };
+	struct number want = { pid, file, low, high };
 
-	return wait_until(vm_number_is, &want, ms);
+	return wait_until(number_is, &want, ms);
 }
 
 /**

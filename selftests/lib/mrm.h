@@ -28,6 +28,7 @@ long mrm_get(const char *file);
 int mrm_set(const char *file, const char *text);
 int mrm_set_number(const char *file, long value);
 bool mrm_wait(const char *file, long low, long high, int ms);
+bool mrm_wait_count(const char *file, long low, long high, int ms);
 
 long mrm_vm_get(pid_t pid, const char *file);
 char *mrm_vm_text(pid_t pid, const char *file, char buf[MRM_TEXT]);

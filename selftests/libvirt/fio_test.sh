@@ -4,7 +4,7 @@
 # Guests' disks are on one that reaches 32 bits of address only.  What fio writes there it reads
 # back and verifies, with direct I/O and through the guest's page cache, by QEMU's two ways of
 # I/O; and meanwhile guest pages are moved to where the disk reaches them and back, shared,
-# ballooned and taken.
+# ballooned, zipped and swapped.
 #
 # MRM_FIO_SECONDS: how long (default: 120).
 
@@ -18,10 +18,14 @@ mib=128
 seconds=${MRM_FIO_SECONDS:-120}
 piece=24		# MiB of the disk, of each
 harasser=
+files=/run/mrm/swap
 
 test_cleanup() {
 	[ -z "$harasser" ] || kill "$harasser"
 	guests_destroy
+	[ -z "$mrmd_pid" ] || mrmd_kill
+	cp "$mrmd_log" "$MRM_OUT/mrmd.log"
+	wait_until 30 umount "$files"
 	dmsetup remove a b 2>/dev/null
 }
 
@@ -58,12 +62,21 @@ goes_on() {
 	wait_until "$slow" fio_at "$1" $(($(fio_lines "$1") + 2)) && fio_is_well "$1"
 }
 
+has_file() {
+	wait_until 30 grep -q . "$(vm_dir "$1")/swap_file"
+}
+
+was_swapped() {
+	vm_counter_is "$1" swap_ins -gt 0
+}
+
 # Around what fio does: budget, pages taken, balloons.
 harass() {
 	local turn=0
 	while :; do
 		turn=$((turn + 1))
 		echo $((turn % 3 ? 64 : turn % 2)) >"$mrm/hot_io_max"
+		echo $((turn % 2 * 10)) >"$mrm/zip_max"
 		echo $((8 << 20)) >"$mrm_debug/vm/$(guest_pid a)/reclaim"
 		echo $((8 << 20)) >"$mrm_debug/vm/$(guest_pid b)/reclaim"
 		virsh -q setmem a "$((mib - 16 * (turn % 2)))M" --live
@@ -83,6 +96,8 @@ if [ ! -e "$fio_disk" ]; then
 	skip "fio in guests" "no $fio_disk: scripts/host --ide"
 	test_end
 fi
+disk_mount 400 "$files" || bail "no file system"
+check "mrmd starts" mrmd_start --swap "$files"
 fio_begin
 check "one has a piece of the disk" fio_piece a 0 "$piece"
 check "the other has the next" fio_piece b "$piece" "$piece"
@@ -90,10 +105,14 @@ define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices a native)"
 define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices b io_uring)"
-echo 4 >"$mrm/hot_io_threshold"
+echo 0 >"$mrm/hot_io_threshold"
 check "guests start" start a b
 check "they are adopted" all "adopted $mib" a b
+check "they have swap files" all has_file a b
 check "what they read and write is copied" wait_until "$slow" all bounced a b
+# What a guest's page cache writes it writes a few times a minute.
+echo 60 >"$mrm/hot_io_period"
+echo 2 >"$mrm/hot_io_threshold"
 check "pages that are copied often are moved" wait_until "$slow" all moved a b
 check "what was written is read" all goes_on a b
 scan_at 30
@@ -106,8 +125,10 @@ scan_stop
 for name in a b; do
 	say "$name: $(vm_counter "$name" io_bounces) copies, $(vm_counter "$name" io_remapped_pages)" \
 		"pages moved, $(vm_counter "$name" io_returned_pages) back," \
-		"$(vm_counter "$name" shared_pages) shared, $(vm_counter "$name" zips) zipped"
+		"$(vm_counter "$name" shared_pages) shared, $(vm_counter "$name" zips) zipped," \
+		"$(vm_counter "$name" swap_outs) swapped"
 done
+check "some were read from swap" all was_swapped a b
 check "it goes on" all goes_on a b
 check "every page and frame is accounted for" consistent a b
 guests_destroy

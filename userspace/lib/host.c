@@ -51,9 +51,9 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_IO_REMAPPED] = { "io_remapped_pages", MRM_COUNT, "Pages moved for devices",
 				   true },
 	[MRM_HOST_IO_RETURNED] = { "io_returned_pages", MRM_COUNT, "Pages moved back", true },
-	[MRM_HOST_IO_LOW_BYTES] = { "io_low_bytes", MRM_BYTES, "Kept low for devices" },
+	[MRM_HOST_IO_LOW_BYTES] = { "io_low_bytes", MRM_BYTES, "Kept for devices" },
 	[MRM_HOST_IO_BUSY] = { "io_busy", MRM_COUNT, "Moves put off, page in use", true },
-	[MRM_HOST_IO_REFUSED] = { "io_refused", MRM_COUNT, "Moves without low memory", true },
+	[MRM_HOST_IO_REFUSED] = { "io_refused", MRM_COUNT, "Moves refused", true },
 	[MRM_HOST_IO_MISSED] = { "io_missed", MRM_COUNT, "Copies not counted by page", true },
 };
 

@@ -99,6 +99,7 @@ enum mrm_vm_text {
 /* Sets of counters and texts that a reader asks for. */
 #define MRM_WANT(counter) (1ull << (counter))
 #define MRM_WANT_TEXT(text) (1ull << (MRM_VM_NR + (text)))
+_Static_assert(MRM_VM_NR + MRM_VM_TEXT_NR < 64, "a bit for each");
 #define MRM_WANT_ALL ((1ull << (MRM_VM_NR + MRM_VM_TEXT_NR)) - 1)
 
 /**

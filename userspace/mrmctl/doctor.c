@@ -319,6 +319,33 @@ static void look_at_scanner(struct examination *x, const struct mrm_root *root)
 			     "the scanner is stopped: %s is 0", stops[i]);
 }
 
+/* Devices that reach less than all memory, and what that costs. */
+static void look_at_io(struct examination *x, const struct mrm_root *root)
+{
+	uint64_t bounces, threshold, max, refused = 0, missed = 0;
+
+	if (mrm_read_u64(root->fd, "io_bounces", &bounces) || !bounces ||
+	    mrm_read_u64(root->fd, "hot_io_threshold", &threshold) ||
+	    mrm_read_u64(root->fd, "hot_io_max", &max))
+		return;
+	mrm_read_u64(root->fd, "io_refused", &refused);
+	mrm_read_u64(root->fd, "io_missed", &missed);
+	if (!threshold || !max)
+		tell(x, HINT, "\"mrmctl get\" shows the default",
+		     "guest pages were copied %" PRIu64
+		     " times for devices that do not reach them, and none is moved: %s is 0",
+		     bounces, threshold ? "hot_io_max" : "hot_io_threshold");
+	else if (refused)
+		tell(x, HINT, "a larger hot_io_max, or devices that reach all memory",
+		     "%" PRIu64 " times a guest page that is copied for a device was not moved",
+		     refused);
+	else
+		tell(x, FINE, NULL, "guest pages that are copied for devices are moved");
+	if (missed > bounces / 2)
+		tell(x, HINT, "\"mrmctl io\" tells for which devices",
+		     "of most copies it is not known of which guest page: too many are in use");
+}
+
 static void look_at_ksm(struct examination *x)
 {
 	if (begins_with(x, "/sys/kernel/mm/ksm/run", "1"))
@@ -392,6 +419,7 @@ static void look_at_all(struct examination *x)
 		if (!mrm_open(&root, path)) {
 			look_at_vms(x, &root);
 			look_at_scanner(x, &root);
+			look_at_io(x, &root);
 			mrm_close(&root);
 		} else {
 			tell(x, PROBLEM, NULL, "%s cannot be read", path);

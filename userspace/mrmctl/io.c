@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mrmctl io - what is copied for devices that do not reach it, and what was done about it. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +8,6 @@
 #include "json_out.h"
 #include "mrmctl.h"
 #include "table.h"
-#include "text.h"
 #include "units.h"
 
 #define IO_WANT                                                            \

@@ -341,6 +341,9 @@ static void test_doctor(void)
 {
 	struct json_object *list;
 
+	tree_write(&tree, "io_bounces", "0");
+	tree_write(&tree, "io_refused", "0");
+	tree_write(&tree, "io_missed", "0");
 	expect(1, "KVM is not loaded", DOCTOR);
 	tap_has(output, "modprobe kvm_intel or kvm_amd", "and what to do");
 	tap_has(output, "kvm_mrm is not installed", "a module that is not installed");
@@ -380,6 +383,21 @@ static void test_doctor(void)
 	run(HOST "mkdir -p $H/run/mrm; touch $H/run/mrm/mrmd.sock $H/etc/libvirt/hooks/qemu.d/mrm");
 	expect(0, "0 problems, 0 hints", DOCTOR);
 	tap_has(output, "mrmd runs", "with both");
+	tree_write(&tree, "io_bounces", "1000");
+	tree_write(&tree, "hot_io_threshold", "16");
+	tree_write(&tree, "hot_io_max", "64");
+	expect(0, "copied for devices are moved", DOCTOR);
+	tree_write(&tree, "hot_io_max", "0");
+	expect(0, "0 problems, 1 hints", DOCTOR);
+	tap_has(output, "none is moved: hot_io_max is 0", "why pages stay where they are");
+	tree_write(&tree, "hot_io_max", "64");
+	tree_write(&tree, "io_refused", "7");
+	expect(0, "7 times a guest page that is copied for a device was not moved", DOCTOR);
+	tree_write(&tree, "io_refused", "0");
+	tree_write(&tree, "io_missed", "501");
+	expect(0, "of most copies it is not known", DOCTOR);
+	tree_write(&tree, "io_missed", "0");
+	tree_write(&tree, "io_bounces", "0");
 	run(HOST "rm -r $H/etc $H/run");
 	run(HOST "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
 		 "printf 'MemTotal: 4096000 kB\nHugePages_Total: 1500\nHugepagesize: 2048 kB\n' "
