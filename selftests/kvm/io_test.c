@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -113,22 +114,29 @@ static void are_not_copied(size_t first, size_t count, const char *what)
 
 /* A line of io_devices. */
 struct device {
+	char name[64];
+	unsigned long limit;
 	long bounces, bytes, moved, returned, low;
 };
 
-/* Of the one that reaches 32 bits; nothing as long as nothing was copied for it. */
-static struct device narrow(void)
+/* Of the one that reaches no further; nothing as long as nothing was copied for it. */
+static struct device device_of(unsigned long limit)
 {
-	struct device device = {};
-	char text[4096] = "", *line;
+	char text[4096] = "", *line, *save;
+	struct device d;
 
 	mrm_debug_read("io_devices", text, sizeof(text) - 1);
-	line = strstr(text, " 0xffffffff ");
-	if (line &&
-	    sscanf(line, " 0xffffffff %ld %ld %ld %ld %ld\n", &device.bounces,
-		   &device.bytes, &device.moved, &device.returned, &device.low) != 5)
-		tap_bail("no line of io_devices: %s", line);
-	return device;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (sscanf(line, "%63s 0x%lx %ld %ld %ld %ld %ld", d.name, &d.limit, &d.bounces,
+			   &d.bytes, &d.moved, &d.returned, &d.low) == 7 &&
+		    d.limit == limit)
+			return d;
+	return (struct device){};
+}
+
+static struct device narrow(void)
+{
+	return device_of(UINT_MAX);
 }
 
 /* Lines of io_hottest that tell of the VM, and of so many copies. */
@@ -347,6 +355,72 @@ static void test_large(void)
 	mrm_set("alloc_guest_large_page", "0");
 }
 
+/* How many have a frame from there on. */
+static long frames_from(unsigned long address, size_t first, size_t count)
+{
+	uint64_t entry;
+	char path[64];
+	long n = 0;
+	size_t i;
+	int fd;
+
+	/* What was moved has no entry until it is touched. */
+	process_user(&vm, GUEST_VERIFY, first, count);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", vm.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (i = first; i < first + count; i++) {
+		if (pread(fd, &entry, sizeof(entry), ((uint64_t)vm.ram / PAGE_SIZE + i) * 8) != 8 ||
+		    !(entry >> 63))
+			tap_bail("no entry in %s", path);
+		n += (entry & ((1ULL << 55) - 1)) * PAGE_SIZE >= address;
+	}
+	close(fd);
+	return n;
+}
+
+#define LOWER	(1UL << 31)
+
+/* Load the module that has a device reach what is below LOWER only.  Return: or a negative errno. */
+static int lower(const char *device)
+{
+	char path[PATH_MAX], arguments[128];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/selftests/reach/reach.ko", getenv("MRM_BUILD"));
+	snprintf(arguments, sizeof(arguments), "device=%s bits=31", device);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, arguments, 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* The disk reaches less than 32 bits, as some do. */
+static void test_lower(void)
+{
+	struct device device = narrow();
+	long above;
+
+	start(PAGES);
+	heat(0, HOT, HOT, "32 bits");
+	tap_equal(frames_from(1UL << 32, 0, HOT), 0, "32 bits reach them");
+	above = frames_from(LOWER, 0, HOT);
+	tap_note("31 bits do not reach %ld of them", above);
+	tap_equal(lower(device.name), 0, "the disk reaches 31 bits");
+	heat(0, 2 * HOT, 2 * HOT + above, "31 bits");
+	tap_equal(frames_from(LOWER, 0, 2 * HOT), 0, "31 bits reach them");
+	are_not_copied(0, 2 * HOT, "31 bits");
+	tap_equal(process_discard(&vm, 0, HOT), 0, "they are discarded");
+	process_fill(&vm, 0, HOT, 1);
+	are_not_copied(0, HOT, "touched again");
+	device = device_of(LOWER - 1);
+	tap_equal(device.moved, HOT + above, "it is known which were moved for 31 bits");
+	tap_equal(syscall(SYS_delete_module, "reach", O_NONBLOCK), 0, "it reaches 32 bits again");
+	end("after 31 bits");
+	tap_equal(device_of(LOWER - 1).low, 0, "nor for one of 31 bits");
+}
+
 /* More is hot than there may be. */
 static void test_budget(void)
 {
@@ -536,6 +610,7 @@ int main(void)
 	test_swapped();
 	test_pinned();
 	test_large();
+	test_lower();
 	test_budget();
 	test_short();
 	return tap_done();
