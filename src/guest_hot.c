@@ -269,3 +269,28 @@ int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index)
 {
 	return exchange(vm, index, 0, MRM_LOW_END, U64_MAX);
 }
+
+/**
+ * mrm_guest_hot_was_used() - was a guest page's frame used since this was asked last?
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Whoever finds it for DMA flags it as referenced, as does who unmaps it when it was touched.
+ * That sampling (sample_touch.h) reads the flag, too, and may take the guest page for one that
+ * was not touched, is borne: these are few.
+ *
+ * Context: May sleep.
+ * Return: true if it was; false also if it has no private frame of 4 KiB.
+ */
+bool mrm_guest_hot_was_used(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = mrm_guest_page_get(vm, index);
+	bool used;
+
+	if (!frame)
+		return false;
+	used = !mrm_frame_is_shared(frame) && !mrm_frame_is_large(frame) &&
+	       folio_test_clear_referenced(page_folio(frame));
+	put_page(frame);
+	return used;
+}

@@ -25,7 +25,7 @@
 #define TRY_AGAIN	(HZ / 10)	/* the same, if some were pinned, which are tried again */
 #define LOOK_EVERY	HZ		/* at the zone, while some are kept there */
 #define RETURNED	64UL		/* go back up in a round, besides one for one that comes */
-#define ASKED		4		/* so many whether they go, for one that comes */
+#define LOOKED_FOR	64		/* the coldest among so many */
 #define LOOKED_AT	4096		/* to find those that merely happen to be low */
 #define WISHES		16		/* that are looked at together */
 #define HOTTEST		64		/* lines in debugfs */
@@ -42,7 +42,7 @@ struct mrm_io_tunables mrm_io_tunables = {
  * @vm_id: of the VM, which may be gone
  * @index: the guest page
  * @device: which
- * @since: jiffies, when it was moved, or could not be moved back
+ * @since: jiffies, when it was moved, or could not be moved back, or was found in use
  */
 struct hot {
 	struct list_head node;
@@ -194,6 +194,45 @@ static unsigned long give_some_back(unsigned long n, unsigned long tries, bool a
 	return n;
 }
 
+static bool was_used(const struct hot *h)
+{
+	struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
+	bool used = vm && mrm_guest_hot_was_used(vm, h->index);
+
+	if (vm)
+		mrm_vm_put(vm);
+	return used;
+}
+
+/*
+ * One goes that was not used since it came or was looked at last, which none was in this period;
+ * or else the first of those that were.
+ *
+ * Context: low_lock.  Return: false if none goes.
+ */
+static bool give_coldest_back(void)
+{
+	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ;
+	struct hot *h, *coldest = NULL;
+	unsigned int looked = 0;
+	LIST_HEAD(used);
+	bool gone;
+
+	while (!coldest && looked++ < LOOKED_FOR) {
+		h = list_first_entry_or_null(&low, struct hot, node);
+		if (!h || time_before(jiffies, h->since + period))
+			break;
+		if (!was_used(h))
+			coldest = h;
+		h->since = jiffies;
+		list_move_tail(&h->node, &used);
+	}
+	coldest = coldest ?: list_first_entry_or_null(&used, struct hot, node);
+	gone = coldest && give_back(coldest);
+	list_splice_tail(&used, &low);
+	return gone;
+}
+
 /*
  * A guest page has a low frame, but no device has asked for that.
  *
@@ -276,7 +315,7 @@ static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_d
 	if (!is_hot && nr_low >= most()) {
 		if (none_goes)
 			return -ENOSPC;
-		none_goes = give_some_back(1, ASKED, false);
+		none_goes = !give_coldest_back();
 		if (nr_low >= most())
 			return -ENOSPC;
 	}
@@ -567,8 +606,8 @@ void mrm_io_show_hottest(struct seq_file *m)
 }
 
 /**
- * mrm_io_show_low() - for debugfs: VM's pid, address, seconds since it was moved or could not be
- * moved back, of what is kept low
+ * mrm_io_show_low() - for debugfs: VM's pid, address, seconds since it was moved, was found in
+ * use, or could not be moved back, of what is kept low
  * @m: where to
  */
 void mrm_io_show_low(struct seq_file *m)

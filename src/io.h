@@ -5,11 +5,12 @@
  * A guest page that is copied often for a device is moved to where the device reaches it
  * (bounce.h counts, guest_hot.h moves; one thread decides).  Low memory is scarce:
  *
- *   - no more than hot_io_max guest pages are kept there.  When they are so many, the one that
- *     has been there longest goes back up for one that is hot now: nothing is known of pages
- *     that are not copied any more, but one that is still in use gets hot again.  One that came
- *     less than a period ago stays, so nothing moves up and down twice in a period, and a set
- *     of hot pages that is too large costs no more moves than that.
+ *   - no more than hot_io_max guest pages are kept there.  When they are so many, the coldest
+ *     goes back up for one that is hot now: how often it is used nobody counts, as it is not
+ *     copied any more, but whether it was used since it was looked at last is known.  Of those
+ *     that were, the one that came first goes; if it is still hot it gets so again.  One that
+ *     came less than a period ago stays, so nothing moves up and down twice in a period, and a
+ *     set of hot pages that is too large costs no more moves than that.
  *   - while the zone itself is short nothing comes down, and those that came go back up, a few
  *     each second; and so do guest pages that merely happen to have low frames.
  *

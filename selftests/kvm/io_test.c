@@ -92,15 +92,15 @@ static long bounces(void)
 	return mrm_vm_get(vm.pid, "io_bounces");
 }
 
-static bool remapped(long pages)
+static bool remapped(long pages, int ms)
 {
-	return mrm_vm_wait(vm.pid, "io_remapped_pages", pages, pages, MRM_LONG);
+	return mrm_vm_wait(vm.pid, "io_remapped_pages", pages, pages, ms);
 }
 
 static void heat(size_t first, size_t count, long pages, const char *what)
 {
 	move(first, count, THRESHOLD, false);
-	tap_ok(remapped(pages), "%s: they are moved", what);
+	tap_ok(remapped(pages, MRM_LONG), "%s: they are moved", what);
 }
 
 static void are_not_copied(size_t first, size_t count, const char *what)
@@ -184,7 +184,7 @@ static void test_moved(void)
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "or copied seldom");
 	tap_equal(hottest(THRESHOLD - 1), HOT, "they are listed");
 	move(0, HOT, 1, false);
-	tap_ok(remapped(HOT), "those that are copied often are moved");
+	tap_ok(remapped(HOT, MRM_LONG), "those that are copied often are moved");
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
 	are_not_copied(0, HOT, "moved");
 	tap_ok(process_verify(&vm), "every byte is right");
@@ -334,7 +334,7 @@ static void test_pinned(void)
 	       "that is tried again");
 	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "pinned pages stay where they are");
 	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "they are pinned no more");
-	tap_ok(remapped(HOT), "and moved at once");
+	tap_ok(remapped(HOT, MRM_LONG), "and moved at once");
 	are_not_copied(0, HOT, "unpinned");
 	end("after pins");
 }
@@ -433,7 +433,7 @@ static void test_budget(void)
 	move(0, 2 * BUDGET, THRESHOLD, false);
 	tap_ok(mrm_wait_count("io_refused", refused + 1, LONG_MAX, MRM_LONG),
 	       "more is hot than there may be");
-	tap_ok(remapped(BUDGET), "so many are moved as there may be");
+	tap_ok(remapped(BUDGET, MRM_LONG), "so many are moved as there may be");
 	tap_equal(mrm_get("io_low_bytes"), BUDGET * PAGE_SIZE, "they fill what there is");
 	move(0, 2 * BUDGET, 2 * THRESHOLD, false);
 	tap_equal(mrm_vm_get(vm.pid, "io_returned_pages"), 0, "none goes before its time");
@@ -456,6 +456,31 @@ static void test_budget(void)
 	mrm_set_number("hot_io_max", 64);
 	mrm_set_number("hot_io_period", PERIOD);
 	end("after more than there may be");
+}
+
+/* The first are in use, and others are hot. */
+static bool others_are_moved(void *unused)
+{
+	(void)unused;
+	move(BUDGET, HOT, THRESHOLD, false);
+	return remapped(BUDGET + HOT, 0);
+}
+
+/* That came first is no reason to go. */
+static void test_coldest(void)
+{
+	mrm_set_number("hot_io_max", 1);
+	start(PAGES);
+	heat(0, BUDGET, BUDGET, "low");
+	move(0, HOT, 1, true);
+	mrm_set_number("hot_io_period", setting("MRM_PATIENCE", 1));
+	tap_ok(wait_until(others_are_moved, NULL, MRM_LONG), "others are moved, in their time");
+	mrm_set_number("hot_io_period", PERIOD);
+	tap_equal(mrm_vm_get(vm.pid, "io_returned_pages"), HOT, "so many go back");
+	are_not_copied(0, HOT, "used meanwhile");
+	are_not_copied(BUDGET, HOT, "hot");
+	mrm_set_number("hot_io_max", 64);
+	end("after some were colder");
 }
 
 #define ZONEINFO	"/proc/zoneinfo"
@@ -612,6 +637,7 @@ int main(void)
 	test_large();
 	test_lower();
 	test_budget();
+	test_coldest();
 	test_short();
 	return tap_done();
 }

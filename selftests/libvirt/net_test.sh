@@ -48,10 +48,12 @@ copies() {
 
 # guest DRIVER - one that sends what nobody answers to.
 guest() {
-	define g "$mib" --append mrm.modules=virtio_net --devices "<interface type='bridge'>
-		<source bridge='br0'/><model type='virtio'/><driver name='$1'/></interface>" \
-		--run "ifconfig eth0 10.9.0.1; arp -s 10.9.0.2 02:00:00:00:00:02;
-			ping -q -s 4000 -i 0.002 10.9.0.2" && start g && all "adopted $mib" g
+	local run="ifconfig eth0 10.9.0.1; arp -s 10.9.0.2 02:00:00:00:00:02;"
+	run+=" ping -q -s 4000 -i 0.002 10.9.0.2"
+	define g "$mib" --append mrm.modules=virtio_net --run "$run" \
+		--devices "<interface type='bridge'><source bridge='br0'/>
+			<model type='virtio'/><driver name='$1'/></interface>" &&
+		start g && all "adopted $mib" g
 }
 
 sends() {
