@@ -54,7 +54,7 @@ if [ -n "$ide" ]; then
 	truncate -s "$ide" "$run/ide"
 	emulator+=(-drive "file=$run/ide,format=raw,if=none,id=ide" -device "ide-hd,drive=ide"
 		# Plugged in nowhere.
-		-netdev hubport,id=nic,hubid=0 -device e1000,netdev=nic,romfile=)
+		-netdev "hubport,id=nic,hubid=0" -device "e1000,netdev=nic,romfile=")
 fi
 
 share() {

@@ -380,7 +380,7 @@ static long frames_from(unsigned long address, size_t first, size_t count)
 
 #define LOWER	(1UL << 31)
 
-/* Load the module that has a device reach what is below LOWER only.  Return: or a negative errno. */
+/* Load the module that has a device reach what is below LOWER.  Return: 0 or a negative errno. */
 static int lower(const char *device)
 {
 	char path[PATH_MAX], arguments[128];
