@@ -85,7 +85,7 @@ bench-paging:			## double paging, silent writes: ours and the kernel's swap (20 
 bench-large:			## guests on pages of 2 MiB: ours, THP, hugetlbfs, and 4 KiB (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 5400 -- selftests/bench/bench-large
 
-bench-io:			## guests' disks on one that reaches 32 bits of address: copies (an hour)
+bench-io:			## guests' disks on one that reaches 32 bits of address: copies (40 minutes)
 	@scripts/host --smp 1 --ide 64M --budget 5400 -- selftests/bench/bench-io
 	@scripts/host --smp 1 --scratch 64M --budget 3600 -- env MRM_BENCH_TURNS=1 \
 		MRM_FIO_DISK=/dev/disk/by-id/virtio-scratch selftests/bench/bench-io

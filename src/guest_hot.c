@@ -276,8 +276,8 @@ int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index)
  * @index: the guest page
  *
  * Whoever finds it for DMA flags it as referenced, as does who unmaps it when it was touched.
- * That sampling (sample_touch.h) reads the flag, too, and may take the guest page for one that
- * was not touched, is borne: these are few.
+ * That sampling (sample_touch.h) reads and clears the flag, too, so that either may take a guest
+ * page for one that was not touched, is borne: these are few.
  *
  * Context: May sleep.
  * Return: true if it was; false also if it has no private frame of 4 KiB.

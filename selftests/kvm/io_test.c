@@ -470,6 +470,8 @@ static bool others_are_moved(void *unused)
 static void test_coldest(void)
 {
 	mrm_set_number("hot_io_max", 1);
+	/* Which looks at the same flags. */
+	mrm_set_number("sample_period", 0);
 	start(PAGES);
 	heat(0, BUDGET, BUDGET, "low");
 	move(0, HOT, 1, true);
@@ -480,6 +482,7 @@ static void test_coldest(void)
 	are_not_copied(0, HOT, "used meanwhile");
 	are_not_copied(BUDGET, HOT, "hot");
 	mrm_set_number("hot_io_max", 64);
+	mrm_set_number("sample_period", 60);
 	end("after some were colder");
 }
 
