@@ -46,11 +46,11 @@ moved() {
 
 # Lines of fio's: how many there are, and that none tells of an error.
 fio_lines() {
-	grep -c '^fio: ' "$guest_logs/$1.log"
+	grep -c '^3;fio-' "$guest_logs/$1.log"
 }
 
 fio_is_well() {
-	! grep -E '^fio: .*(verify|error)|workload ended|Kernel panic|Out of memory' \
+	! grep -E '^verify:|^fio:|workload ended|Kernel panic|Out of memory' \
 		"$guest_logs/$1.log" && kill -0 "$(guest_pid "$1")"
 }
 
