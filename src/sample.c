@@ -293,6 +293,18 @@ static void tick_all(const struct mrm_sample_tunables *tunables, u64 elapsed)
 	}
 }
 
+/* A VM that is not adopted goes on without the module. */
+static void forget_all(void)
+{
+	unsigned long id = 0;
+	struct mrm_vm *vm;
+
+	while ((vm = mrm_vm_next(&id))) {
+		forget_picks(vm);
+		mrm_vm_put(vm);
+	}
+}
+
 static int sample_thread(void *unused)
 {
 	struct mrm_sample_tunables tunables;
@@ -320,6 +332,7 @@ static int sample_thread(void *unused)
 			elapsed = 0;
 		}
 	}
+	forget_all();
 	return 0;
 }
 

@@ -69,21 +69,9 @@ static long map_says(const char *key)
 	return value;
 }
 
-/* Mappings of 2 MiB that KVM has made, of all VMs. */
-static long kvm_large(void)
-{
-	char text[MRM_TEXT];
-	long value;
-
-	if (file_read("/sys/kernel/debug/kvm/pages_2m", text, sizeof(text)) < 0 ||
-	    sscanf(text, "%ld", &value) != 1)
-		return -1;
-	return value;
-}
-
 static void test_first_touch(void)
 {
-	long i, kvm = kvm_large();
+	long i, kvm = kvm_large_mappings();
 
 	start(PAGES);
 	for (i = 0; i < LARGE / 2; i++)
@@ -91,7 +79,7 @@ static void test_first_touch(void)
 	are(LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
 	tap_equal(map_says("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
 	if (kvm >= 0)
-		tap_equal(kvm_large() - kvm, LARGE / 2, "for the guest, too");
+		tap_equal(kvm_large_mappings() - kvm, LARGE / 2, "for the guest, too");
 	else
 		tap_skip("no pages_2m", "for the guest, too");
 	for (i = LARGE / 2; i < LARGE; i++)
@@ -400,7 +388,7 @@ static void test_rebuilt(void)
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
 	are(0, PAGES - LARGE, "all are broken");
 	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
-	kvm = kvm_large();
+	kvm = kvm_large_mappings();
 	mrm_set("large_rebuild_rate", "4");
 	process_fill(&vm, 0, PAGES, 2 << 20);
 	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "they are rebuilt while they are touched");
@@ -410,7 +398,7 @@ static void test_rebuilt(void)
 	mrm_set("large_rebuild_rate", "0");
 	tap_ok(wait_until(all_mapped, NULL, MRM_LONG), "and mapped as such when they are touched");
 	if (kvm >= 0)
-		tap_equal(kvm_large() - kvm, LARGE, "for the guest, too");
+		tap_equal(kvm_large_mappings() - kvm, LARGE, "for the guest, too");
 	are(LARGE, PAGES, "after that");
 	tap_equal(mrm_vm_get(vm.pid, "adopted_bytes"), PAGES * PAGE_SIZE, "all is adopted");
 	tap_equal(process_discard(&vm, 5, 1), 0, "one page is discarded");

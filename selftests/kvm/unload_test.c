@@ -108,6 +108,56 @@ static void test_open_file(void)
 	tap_equal(mrm_load(), 0, "and loaded again");
 }
 
+#define LARGE_PAGES	(16 * 512)
+
+/**
+ * struct mapped - a VM whose memory is in large pages
+ * @p: it
+ * @before: mappings of 2 MiB without it
+ * @all: of its own, as long as nobody looks at parts of them
+ */
+struct mapped {
+	struct vm_process p;
+	long before, all;
+};
+
+static long mapped(struct mapped *m)
+{
+	if (process_guest(&m->p, GUEST_READ, 0, LARGE_PAGES))
+		tap_bail("the guest cannot read");
+	return kvm_large_mappings() - m->before;
+}
+
+static bool some_are_small(void *m)
+{
+	return mapped(m) < ((struct mapped *)m)->all;
+}
+
+/* Of a VM that is not adopted, and so does not hold the module, guest pages are sampled. */
+static void test_sampled(void)
+{
+	const struct vm_config config = { .pages = LARGE_PAGES, .backing = VM_POPULATED };
+	struct mapped m = { .before = kvm_large_mappings() };
+
+	mrm_begin();
+	process_start(&m.p, &config);
+	process_fill(&m.p, 0, LARGE_PAGES, 1);
+	m.all = m.before < 0 ? 0 : mapped(&m);
+	if (m.all <= 0) {
+		tap_skip("KVM maps nothing as large", "unloaded while 2 MiB are sampled");
+		process_stop(&m.p);
+		return;
+	}
+	mrm_set_number("sample_method", 1);
+	mrm_set_number("sample_period", 1);
+	tap_ok(wait_until(some_are_small, &m, MRM_LONG), "some of %ld are mapped in 4 KiB", m.all);
+	tap_ok(mrm_unload_wait(MRM_LONG), "unloaded while they are");
+	tap_equal(mapped(&m), m.all, "all are mapped as large again");
+	tap_ok(process_verify(&m.p), "every byte is right");
+	process_stop(&m.p);
+	tap_equal(mrm_load(), 0, "and loaded again");
+}
+
 static void test_without_kvm(void)
 {
 	static const char * const vendors[] = { "kvm_amd", "kvm_intel" };
@@ -139,6 +189,7 @@ int main(void)
 	test_refused();
 	test_many_times();
 	test_open_file();
+	test_sampled();
 	test_without_kvm();
 	return tap_done();
 }

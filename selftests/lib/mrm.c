@@ -421,6 +421,21 @@ char *mrm_vm_range(pid_t pid, const void *start, char buf[MRM_TEXT])
 }
 
 /**
+ * kvm_large_mappings() - mappings of 2 MiB that KVM has made, of all VMs
+ * Return: how many; -1 if it does not count them.
+ */
+long kvm_large_mappings(void)
+{
+	char text[MRM_TEXT];
+	long value;
+
+	if (file_read("/sys/kernel/debug/kvm/pages_2m", text, sizeof(text) - 1) < 0 ||
+	    sscanf(text, "%ld", &value) != 1)
+		return -1;
+	return value;
+}
+
+/**
  * mrm_loaded() - is the module loaded?
  * Return: true if it is.
  */

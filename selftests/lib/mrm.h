@@ -40,6 +40,8 @@ int mrm_debug_write(const char *file, const char *text);
 int mrm_vm_reclaim(pid_t pid, long bytes);
 char *mrm_vm_range(pid_t pid, const void *start, char buf[MRM_TEXT]);
 
+long kvm_large_mappings(void);
+
 bool mrm_loaded(void);
 int mrm_load(void);
 int mrm_unload(void);
