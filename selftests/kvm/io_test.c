@@ -466,6 +466,26 @@ static void test_budget(void)
 	end("after more than there may be");
 }
 
+/* Seconds since that of those which are low came that came last. */
+static long youngest(void)
+{
+	static char text[1 << 15];
+	long age = -1;
+	char *last;
+
+	memset(text, 0, sizeof(text));
+	mrm_debug_read("io_low", text, sizeof(text) - 1);
+	last = strrchr(text, ' ');
+	if (last)
+		age = atol(last);
+	return age;
+}
+
+static bool all_have_been_there(void *seconds)
+{
+	return youngest() > *(long *)seconds;
+}
+
 /* The first are in use, and others are hot. */
 static bool others_are_moved(void *unused)
 {
@@ -477,6 +497,8 @@ static bool others_are_moved(void *unused)
 /* That came first is no reason to go. */
 static void test_coldest(void)
 {
+	long period = setting("MRM_PATIENCE", 1);
+
 	mrm_set_number("hot_io_max", 1);
 	/* Which looks at the same flags. */
 	mrm_set_number("sample_period", 0);
@@ -484,7 +506,9 @@ static void test_coldest(void)
 	heat(0, BUDGET, BUDGET, "low");
 	/* Who finds no mapping makes one, and only who finds one flags the frame. */
 	move(0, HOT, 2, true);
-	mrm_set_number("hot_io_period", setting("MRM_PATIENCE", 1));
+	/* While others may not go yet one of these would. */
+	tap_ok(wait_until(all_have_been_there, &period, MRM_LONG), "all have been there for long");
+	mrm_set_number("hot_io_period", period);
 	tap_ok(wait_until(others_are_moved, NULL, MRM_LONG), "others are moved, in their time");
 	mrm_set_number("hot_io_period", PERIOD);
 	tap_equal(mrm_vm_get(vm.pid, "io_returned_pages"), HOT, "so many go back");
