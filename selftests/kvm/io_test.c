@@ -409,13 +409,20 @@ static void test_lower(void)
 {
 	struct device device = narrow();
 	long above;
+	int err;
 
 	start(PAGES);
 	heat(0, HOT, HOT, "32 bits");
 	tap_equal(frames_from(1UL << 32, 0, HOT), 0, "32 bits reach them");
 	above = frames_from(LOWER, 0, HOT);
 	tap_note("31 bits do not reach %ld of them", above);
-	tap_equal(lower(device.name), 0, "the disk reaches 31 bits");
+	err = lower(device.name);
+	if (err == -EIO) {
+		tap_skip("no ZONE_DMA", "31 bits");
+		end("without 31 bits");
+		return;
+	}
+	tap_equal(err, 0, "the disk reaches 31 bits");
 	heat(0, 2 * HOT, 2 * HOT + above, "31 bits");
 	tap_equal(frames_from(LOWER, 0, 2 * HOT), 0, "31 bits reach them");
 	are_not_copied(0, 2 * HOT, "31 bits");
