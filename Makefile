@@ -87,7 +87,7 @@ bench-large:			## guests on pages of 2 MiB: ours, THP, hugetlbfs, and 4 KiB (hal
 
 bench-io:			## guests' disks on one that reaches 32 bits of address: copies (40 minutes)
 	@scripts/host --smp 1 --ide 200M --budget 5400 -- selftests/bench/bench-io
-	@scripts/host --smp 1 --scratch 64M --budget 3600 -- env MRM_BENCH_TURNS=1 \
+	@scripts/host --smp 1 --scratch 200M --budget 3600 -- env MRM_BENCH_TURNS=1 \
 		MRM_FIO_DISK=/dev/disk/by-id/virtio-scratch selftests/bench/bench-io
 
 bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)

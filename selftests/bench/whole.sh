@@ -148,6 +148,11 @@ now_ms() {
 	echo "${up/./}0"
 }
 
+# host_ms - CPU time of the whole host so far.
+host_ms() {
+	awk -v processors="$(nproc)" '{ printf "%d\n", ($1 * processors - $2) * 1000 }' /proc/uptime
+}
+
 # rate NAME SECONDS - pages a second that cache_work does, over so long.  It reports each
 # second: what is counted begins and ends with a report.
 rate() {
