@@ -172,14 +172,14 @@ static bool give_back(struct hot *h)
  * Those that came first go, but none that came in this period, unless @all.  One that does not
  * go is asked again when it would be its turn if it had come now.
  *
- * Context: low_lock.  Return: how many of @n have not been found, or do not go, of @tries.
+ * Context: low_lock.  Return: how many of @n are not there, or do not go.
  */
-static unsigned long give_some_back(unsigned long n, unsigned long tries, bool all)
+static unsigned long give_some_back(unsigned long n, bool all)
 {
-	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ;
+	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, tries;
 	struct hot *h;
 
-	for (tries = min(tries, nr_low); n && tries; tries--) {
+	for (tries = min(n, nr_low); tries; tries--) {
 		h = list_first_entry(&low, struct hot, node);
 		if (!all && time_before(jiffies, h->since + period))
 			break;
@@ -480,7 +480,7 @@ static void look_at_zone(void)
 	if (!most() || time_before(jiffies, next_look) || !low_memory_is_short())
 		return;
 	next_look = jiffies + LOOK_EVERY;
-	clear_low_memory(give_some_back(RETURNED, RETURNED, false));
+	clear_low_memory(give_some_back(RETURNED, false));
 }
 
 /*
@@ -492,7 +492,7 @@ static bool give_excess_back(void)
 {
 	unsigned long max = most(), n = nr_low > max ? min(nr_low - max, RETURNED) : 0;
 
-	return give_some_back(n, n, true) < n && nr_low > max;
+	return give_some_back(n, true) < n && nr_low > max;
 }
 
 /* Return: for how long there is nothing to do, unless somebody kicks; jiffies. */

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "disk.h"
 #include "mrm.h"
+
+#define CLOSED_MS	10000	/* far more than a tick: a failure */
 
 /**
  * disk_ram() - have RAM disks
@@ -92,14 +95,40 @@ bool disk_change(const char *name, const char *table)
 	return run_dmsetup("suspend", name, NULL) && run_dmsetup("resume", name, NULL) && changed;
 }
 
+static bool is_removed(void *name)
+{
+	return run_dmsetup("remove", name, NULL);
+}
+
+static bool is_unmounted(void *path)
+{
+	return !umount(path);
+}
+
 /**
  * disk_remove() - take a disk away
  * @name: its name
- * Return: true; false if somebody has it open.
+ *
+ * The kernel closes what a VM had as its swap file a tick after the VM's end, and tells nobody.
+ *
+ * Return: true; false if somebody has it open and keeps it.
  */
 bool disk_remove(const char *name)
 {
-	return run_dmsetup("remove", name, NULL);
+	return wait_until(is_removed, (void *)name, CLOSED_MS);
+}
+
+/**
+ * disk_unmount() - take a file system away
+ * @path: where it is mounted
+ *
+ * It waits for a swap file's end as disk_remove() does.
+ *
+ * Return: true; false if somebody has a file of it open and keeps it.
+ */
+bool disk_unmount(const char *path)
+{
+	return wait_until(is_unmounted, (void *)path, CLOSED_MS);
 }
 
 /**

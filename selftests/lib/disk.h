@@ -25,6 +25,7 @@ bool disk_mapper(void);
 bool disk_create(const char *name, const char *table);
 bool disk_change(const char *name, const char *table);
 bool disk_remove(const char *name);
+bool disk_unmount(const char *path);
 int disk_message(const char *name, const char *message);
 
 #endif
