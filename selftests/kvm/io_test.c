@@ -18,6 +18,7 @@
 
 #include "disk.h"
 #include "mrm.h"
+#include "pagemap.h"
 #include "pin.h"
 #include "setting.h"
 #include "tap.h"
@@ -366,23 +367,19 @@ static void test_large(void)
 /* How many have a frame from there on. */
 static long frames_from(unsigned long address, size_t first, size_t count)
 {
-	uint64_t entry;
-	char path[64];
+	uint64_t frames[PAGES];
 	long n = 0;
 	size_t i;
-	int fd;
 
-	/* What was moved has no entry until it is touched. */
+	/* What was moved is not mapped until it is touched. */
 	process_user(&vm, GUEST_VERIFY, first, count);
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", vm.pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	for (i = first; i < first + count; i++) {
-		if (pread(fd, &entry, sizeof(entry), ((uint64_t)vm.ram / PAGE_SIZE + i) * 8) != 8 ||
-		    !(entry >> 63))
-			tap_bail("no entry in %s", path);
-		n += (entry & ((1ULL << 55) - 1)) * PAGE_SIZE >= address;
+	if (pagemap_read(vm.pid, vm.ram + first * PAGE_SIZE, count, frames))
+		tap_bail("nobody tells where the VM's frames are");
+	for (i = 0; i < count; i++) {
+		if (!frames[i])
+			tap_bail("page %zu is not mapped", first + i);
+		n += frames[i] * PAGE_SIZE >= address;
 	}
-	close(fd);
 	return n;
 }
 

@@ -5,14 +5,12 @@
  * is lost.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mrm.h"
+#include "pagemap.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -35,26 +33,21 @@ static unsigned long block_bytes(void)
 /* Which blocks the VM's frames are in. */
 static long find_frames(const struct vm_process *p, unsigned long bytes)
 {
-	uint64_t entry, block;
-	char path[64];
+	static uint64_t frames[PAGES];
+	uint64_t block;
 	long found = 0;
 	size_t i;
-	int fd;
 
 	memset(has_frames, 0, sizeof(has_frames));
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", p->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	for (i = 0; fd >= 0 && i < p->pages; i++) {
-		if (pread(fd, &entry, sizeof(entry), ((uint64_t)p->ram / PAGE_SIZE + i) * 8) != 8)
-			break;
-		block = (entry & ((1ULL << 55) - 1)) * PAGE_SIZE / bytes;
-		if (!(entry >> 63) || !block || block >= MAX_BLOCKS)
+	if (pagemap_read(p->pid, p->ram, PAGES, frames))
+		return 0;
+	for (i = 0; i < PAGES; i++) {
+		block = frames[i] * PAGE_SIZE / bytes;
+		if (!block || block >= MAX_BLOCKS)
 			continue;
 		has_frames[block] = 1;
 		found++;
 	}
-	if (fd >= 0)
-		close(fd);
 	return found;
 }
 

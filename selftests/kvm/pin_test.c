@@ -20,6 +20,7 @@
 
 #include "disk.h"
 #include "mrm.h"
+#include "pagemap.h"
 #include "pin.h"
 #include "tap.h"
 #include "vm_process.h"
@@ -93,20 +94,19 @@ static long unpin_uring(struct vm *v, void *arg)
 /* Sum of the machine pages behind the pinned pages, to see whether they moved. */
 static long machine_pages(struct vm *v, void *arg)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry, sum = 0;
+	uint64_t frame, sum = 0;
 	size_t i;
+	int err;
 
 	(void)arg;
 	for (i = 0; i < PINNED; i++) {
 		/* It may have been unmapped by a scan; then it is faulted in. */
 		(void)*(volatile uint8_t *)vm_page(v, i);
-		if (pread(fd, &entry, sizeof(entry),
-			  (unsigned long)vm_page(v, i) / PAGE_SIZE * 8) != sizeof(entry))
-			return -EIO;
-		sum = pattern_mix(sum + (entry & ((1ULL << 55) - 1)));
+		err = pagemap_read(getpid(), vm_page(v, i), 1, &frame);
+		if (err)
+			return err;
+		sum = pattern_mix(sum + frame);
 	}
-	close(fd);
 	return sum >> 1;
 }
 
