@@ -292,6 +292,15 @@ unsigned long mrm_bounces_missed(void)
 	return atomic_long_read(&missed);
 }
 
+/**
+ * mrm_bounce_bytes() - what the table needs
+ * Return: bytes.
+ */
+size_t mrm_bounce_bytes(void)
+{
+	return slots ? SLOTS * sizeof(*slots) : 0;
+}
+
 static void look_at(struct tracepoint *tp, void *found)
 {
 	if (!strcmp(tp->name, "swiotlb_bounced"))
@@ -301,14 +310,15 @@ static void look_at(struct tracepoint *tp, void *found)
 /**
  * mrm_bounce_prepare() - have a table to count in, if anything was copied
  *
- * Context: One at a time; may sleep, but not for memory: what cannot be had now is had the next
- * time.
+ * Context: One at a time, and not beside mrm_bounce_exit(); may sleep, but not for memory: what
+ * cannot be had now is had the next time.
  */
 void mrm_bounce_prepare(void)
 {
 	struct slot *table;
 
-	if (slots || !mrm_bounce_device(0))
+	/* Who sets something while the module goes gets none. */
+	if (slots || !tracepoint || !mrm_bounce_device(0))
 		return;
 	table = kvcalloc(SLOTS, sizeof(*table), GFP_KERNEL | MRM_SPARE);
 	/* Who sees it sees it empty. */
@@ -350,6 +360,7 @@ void mrm_bounce_exit(void)
 		return;
 	tracepoint_probe_unregister(tracepoint, probe_bounced, NULL);
 	tracepoint_synchronize_unregister();
+	tracepoint = NULL;
 	irq_work_sync(&kick_work);
 	kvfree(slots);
 	slots = NULL;

@@ -57,6 +57,7 @@ bool mrm_bounce_next(unsigned int *slot, unsigned int least, struct mrm_bounce *
 void mrm_bounce_forget(unsigned int slot);
 const struct mrm_bounce_device *mrm_bounce_device(unsigned int i);
 unsigned long mrm_bounces_missed(void);
+size_t mrm_bounce_bytes(void);
 
 int mrm_bounce_init(void (*wanted)(void));
 void mrm_bounce_exit(void);

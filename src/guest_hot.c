@@ -13,6 +13,8 @@
 #include "trace.h"
 #include "vm.h"
 
+#define MISFITS		16	/* frames that are had in vain, at the most */
+
 /**
  * mrm_guest_is_hot() - is it to have a frame that a device reaches?
  * @vm: the VM
@@ -95,13 +97,46 @@ void mrm_guest_hot_forget(struct mrm_vm *vm)
 	xa_destroy(&vm->hot);
 }
 
+/* Has the kernel begun to reclaim for it?  Few nodes have any of it. */
+static bool is_short(gfp_t zone_flag)
+{
+	enum zone_type type = gfp_zone(zone_flag);
+	bool any = false;
+	int node;
+
+	for_each_online_node(node) {
+		struct zone *zone = &NODE_DATA(node)->node_zones[type];
+
+		if (!populated_zone(zone))
+			continue;
+		if (zone_page_state(zone, NR_FREE_PAGES) >= low_wmark_pages(zone))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/**
+ * mrm_guest_hot_is_short() - is low memory short?
+ *
+ * Whatever a device reaches, most of it is in the zone below 4 GiB.
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_guest_hot_is_short(void)
+{
+	return is_short(GFP_DMA32);
+}
+
 /**
  * mrm_guest_hot_alloc() - a private frame for a guest page
  * @vm: the VM
  * @index: the guest page
  * @flags: as for mrm_frame_alloc()
  *
- * Rather one anywhere than none, and rather that than to wait for memory that devices reach.
+ * Rather one anywhere than none, and rather that than to wait for memory that devices reach, or
+ * to take it when it is short.
  *
  * Context: as mrm_frame_alloc().
  * Return: the same.
@@ -111,7 +146,7 @@ struct page *mrm_guest_hot_alloc(struct mrm_vm *vm, unsigned long index, gfp_t f
 	void *zone = xa_empty(&vm->hot) ? NULL : xa_load(&vm->hot, index);
 	struct page *frame = NULL;
 
-	if (zone)
+	if (zone && !is_short((__force gfp_t)xa_to_value(zone)))
 		frame = mrm_frame_alloc(vm, (flags & ~MRM_KILL_NOBODY) |
 					(__force gfp_t)xa_to_value(zone));
 	return frame ?: mrm_frame_alloc(vm, flags);
@@ -157,6 +192,17 @@ static bool is_within(struct page *frame, u64 first, u64 last)
 	return at >= first && (at | ~PAGE_MASK) <= last;
 }
 
+/*
+ * Does anybody but its entry, its mappings and the caller refer to it, as I/O does that is under
+ * way and that no pin tells of (FOLL_GET, before 6.5)?  It may be so a moment later; but what is
+ * in use for long is not unmapped in vain, again and again.
+ */
+static bool is_in_use(struct page *frame)
+{
+	return !mrm_frame_is_large(frame) &&
+	       page_count(frame) > 2 + atomic_read(&page_folio(frame)->_mapcount) + 1;
+}
+
 /* The frame that it has and that is to be moved, with a reference; ERR_PTR(). */
 static struct page *get_outside(struct mrm_vm *vm, unsigned long index, u64 first, u64 last)
 {
@@ -167,7 +213,7 @@ static struct page *get_outside(struct mrm_vm *vm, unsigned long index, u64 firs
 		return ERR_PTR(-ENOENT);
 	err = mrm_frame_is_shared(old) ? -EXDEV :
 	      is_within(old, first, last) ? -EALREADY :
-	      folio_maybe_dma_pinned(page_folio(old)) ? -EBUSY : 0;
+	      folio_maybe_dma_pinned(page_folio(old)) || is_in_use(old) ? -EBUSY : 0;
 	if (!err)
 		return old;
 	put_page(old);
@@ -193,19 +239,33 @@ static struct page *get_small_outside(struct mrm_vm *vm, unsigned long index, u6
 	return ERR_PTR(-EBUSY);
 }
 
-/* A cgroup's limit is exceeded for this moment only: another one is given up for it. */
-static struct page *alloc_within(struct mrm_vm *vm, gfp_t zone, u64 first, u64 last)
+static void free_unused(struct page *frame)
 {
-	unsigned int flags = memalloc_noreclaim_save();
-	struct page *new = mrm_frame_alloc(vm, zone | MRM_SPARE | __GFP_NOMEMALLOC);
+	mrm_frame_unlock(frame);
+	mrm_frame_free(frame);
+}
 
-	memalloc_noreclaim_restore(flags);
-	/* A limit may be no zone's, and a zone that is empty is helped out by the next. */
-	if (new && !is_within(new, first, last)) {
-		mrm_frame_unlock(new);
-		mrm_frame_free(new);
+/*
+ * A limit may be no zone's, and a zone that is empty is helped out by the next.  What does not
+ * fit is kept until one does, or it would be had again.  A cgroup's limit is exceeded for this
+ * moment only: another one is given up for it.
+ */
+static struct page *alloc_within(struct mrm_vm *vm, gfp_t zone, u64 first, u64 last,
+				 struct page *near)
+{
+	unsigned int flags = memalloc_noreclaim_save(), n = 0, most = zone ? MISFITS : 1;
+	struct page *misfits[MISFITS], *new;
+
+	do {
+		new = mrm_frame_alloc_near(vm, zone | MRM_SPARE | __GFP_NOMEMALLOC, near);
+		if (!new || is_within(new, first, last))
+			break;
+		misfits[n++] = new;
 		new = NULL;
-	}
+	} while (n < most);
+	memalloc_noreclaim_restore(flags);
+	while (n)
+		free_unused(misfits[--n]);
 	return new;
 }
 
@@ -220,8 +280,8 @@ static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 firs
 
 	if (IS_ERR(old))
 		return PTR_ERR(old);
+	new = alloc_within(vm, zone, first, last, old);
 	put_page(old);
-	new = alloc_within(vm, zone, first, last);
 	if (!new)
 		return -ENOMEM;
 	old = get_small_outside(vm, index, first, last);
@@ -230,12 +290,13 @@ static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 firs
 		err = move(vm, index, old, new);
 		put_page(old);
 	}
+	if (err) {
+		free_unused(new);
+		return err;
+	}
 	mrm_frame_unlock(new);
-	if (err)
-		mrm_frame_free(new);
-	else
-		put_page(new);
-	return err;
+	put_page(new);
+	return 0;
 }
 
 /**
@@ -253,7 +314,7 @@ int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit)
 	int err = exchange(vm, index, GFP_DMA32, 0, limit);
 
 	/* Of the larger zone some pages may be low enough, for a device that wants 31 bits, say. */
-	return err == -ENOMEM && mrm_low_zone(limit) != GFP_DMA32 ?
+	return err == -ENOMEM && mrm_low_zone(limit) != GFP_DMA32 && !is_short(GFP_DMA) ?
 	       exchange(vm, index, GFP_DMA, 0, limit) : err;
 }
 

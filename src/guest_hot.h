@@ -35,6 +35,7 @@ static inline gfp_t mrm_low_zone(u64 limit)
 
 int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit);
 int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index);
+bool mrm_guest_hot_is_short(void);
 bool mrm_guest_hot_was_used(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_is_hot(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_any_hot(struct mrm_vm *vm, unsigned long first, unsigned long pages);

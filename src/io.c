@@ -25,7 +25,7 @@
 #define TRY_AGAIN	(HZ / 10)	/* the same, if some were pinned, which are tried again */
 #define LOOK_EVERY	HZ		/* at the zone, while some are kept there */
 #define RETURNED	64UL		/* go back up in a round, besides one for one that comes */
-#define LOOKED_FOR	64		/* the coldest among so many */
+#define LOOKED_FOR	(2 * RETURNED)	/* the coldest among so many */
 #define LOOKED_AT	4096		/* to find those that merely happen to be low */
 #define WISHES		16		/* that are looked at together */
 #define HOTTEST		64		/* lines in debugfs */
@@ -61,7 +61,7 @@ static bool vms_ended;			/* since it was looked for last */
 static DEFINE_MUTEX(low_lock);
 static LIST_HEAD(low);			/* that came first, first */
 static unsigned long nr_low;
-static atomic_long_t busy, refused;
+static atomic_long_t busy, refused, left;
 
 /*
  * Where the search for what merely happens to be low goes on, when it does next (jiffies), and
@@ -83,13 +83,13 @@ static void kick(void)
  */
 void mrm_io_changed(void)
 {
-	unsigned long threshold = READ_ONCE(mrm_io_tunables.threshold);
-
-	/* Where anything was copied before, all is counted from now on. */
+	/* Two that set something end with what both have set. */
 	mutex_lock(&low_lock);
+	/* Where anything was copied before, all is counted from now on. */
 	mrm_bounce_prepare();
+	mrm_bounce_set(READ_ONCE(mrm_io_tunables.threshold) ?: UINT_MAX,
+		       READ_ONCE(mrm_io_tunables.period) * HZ);
 	mutex_unlock(&low_lock);
-	mrm_bounce_set(threshold ?: UINT_MAX, READ_ONCE(mrm_io_tunables.period) * HZ);
 	kick();
 }
 
@@ -111,29 +111,33 @@ unsigned long mrm_io_refused(void)
 	return atomic_long_read(&refused);
 }
 
+/**
+ * mrm_io_left() - how often what is hot was left alone
+ *
+ * It was shared by then, nobody's, or a VM's that is not to be taken from.
+ *
+ * Return: so many times.
+ */
+unsigned long mrm_io_left(void)
+{
+	return atomic_long_read(&left);
+}
+
+/**
+ * mrm_io_bytes() - metadata of ours beside that of VMs
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+size_t mrm_io_bytes(void)
+{
+	return mrm_bounce_bytes() + READ_ONCE(nr_low) * sizeof(struct hot);
+}
+
 static unsigned long most(void)
 {
 	return READ_ONCE(mrm_io_tunables.threshold) ?
 	       READ_ONCE(mrm_io_tunables.max) << (20 - PAGE_SHIFT) : 0;
-}
-
-/* Has the kernel begun to reclaim for what is that low?  Few nodes have any of it. */
-static bool zone_is_short(u64 limit)
-{
-	enum zone_type type = gfp_zone(mrm_low_zone(limit));
-	bool any = false;
-	int node;
-
-	for_each_online_node(node) {
-		struct zone *zone = &NODE_DATA(node)->node_zones[type];
-
-		if (!populated_zone(zone))
-			continue;
-		if (zone_page_state(zone, NR_FREE_PAGES) >= low_wmark_pages(zone))
-			return false;
-		any = true;
-	}
-	return any;
 }
 
 /* It is not kept any more, wherever it is.  Context: low_lock. */
@@ -168,32 +172,6 @@ static bool give_back(struct hot *h)
 	return true;
 }
 
-/*
- * Those that came first go, but none that came in this period, unless @all.  One that does not
- * go is asked again when it would be its turn if it had come now.
- *
- * Context: low_lock.  Return: how many of @n are not there, or do not go.
- */
-static unsigned long give_some_back(unsigned long n, bool all)
-{
-	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, tries;
-	struct hot *h;
-
-	for (tries = min(n, nr_low); tries; tries--) {
-		h = list_first_entry(&low, struct hot, node);
-		if (!all && time_before(jiffies, h->since + period))
-			break;
-		if (give_back(h)) {
-			n--;
-		} else {
-			h->since = jiffies;
-			list_move_tail(&h->node, &low);
-		}
-		mrm_cond_resched();
-	}
-	return n;
-}
-
 static bool was_used(const struct hot *h)
 {
 	struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
@@ -205,36 +183,46 @@ static bool was_used(const struct hot *h)
 }
 
 /*
- * One goes that was not used since it came or was looked at last, which none was in this period;
- * or else the first of those that were.
+ * Those go that were not used since they came or were looked at last, which none was in this
+ * period, unless @all; and then the first of those that were.  One that does not go, or was
+ * looked at, has its next turn as if it had come now.
  *
- * Context: low_lock.  Return: false if none goes.
+ * Context: low_lock.  Return: how many of @n have gone.
  */
-static bool give_coldest_back(void)
+static unsigned long give_coldest_back(unsigned long n, bool all)
 {
-	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ;
-	struct hot *h, *coldest = NULL;
+	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, gone = 0;
 	unsigned int looked = 0;
+	struct hot *h;
 	LIST_HEAD(used);
-	bool gone;
+	LIST_HEAD(tried);
 
-	while (!coldest && looked++ < LOOKED_FOR) {
+	while (gone < n && looked++ < LOOKED_FOR) {
 		h = list_first_entry_or_null(&low, struct hot, node);
-		if (!h || time_before(jiffies, h->since + period))
+		if (!h || (!all && time_before(jiffies, h->since + period)))
 			break;
-		if (!was_used(h))
-			coldest = h;
 		h->since = jiffies;
-		list_move_tail(&h->node, &used);
+		if (was_used(h)) {
+			list_move_tail(&h->node, &used);
+		} else {
+			list_move_tail(&h->node, &tried);
+			gone += give_back(h);
+		}
+		mrm_cond_resched();
 	}
-	coldest = coldest ?: list_first_entry_or_null(&used, struct hot, node);
-	gone = coldest && give_back(coldest);
+	while (gone < n && (h = list_first_entry_or_null(&used, struct hot, node))) {
+		list_move_tail(&h->node, &tried);
+		gone += give_back(h);
+		mrm_cond_resched();
+	}
 	list_splice_tail(&used, &low);
+	list_splice_tail(&tried, &low);
 	return gone;
 }
 
 /*
- * A guest page has a low frame, but no device has asked for that.
+ * A guest page has a low frame, but no device has asked for that, nor has any used it since this
+ * was asked last.
  *
  * Return: it was tried to move it.
  */
@@ -246,7 +234,8 @@ static bool move_out_of_the_way(struct mrm_vm *vm, unsigned long index)
 	if (!frame)
 		return false;
 	move = page_to_phys(frame) < MRM_LOW_END && !mrm_frame_is_shared(frame) &&
-	       !mrm_frame_is_large(frame) && !mrm_guest_is_hot(vm, index);
+	       !mrm_frame_is_large(frame) && !mrm_guest_is_hot(vm, index) &&
+	       !mrm_guest_hot_was_used(vm, index);
 	put_page(frame);
 	if (move && !mrm_guest_hot_return(vm, index))
 		mrm_count(vm, MRM_RETURNED, 1);
@@ -310,12 +299,12 @@ static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_d
 	bool is_hot = mrm_guest_is_hot(vm, index);
 	int err;
 
-	if (zone_is_short(d->limit))
+	if (mrm_guest_hot_is_short())
 		return -ENOMEM;
 	if (!is_hot && nr_low >= most()) {
 		if (none_goes)
 			return -ENOSPC;
-		none_goes = !give_coldest_back();
+		none_goes = !give_coldest_back(1, false);
 		if (nr_low >= most())
 			return -ENOSPC;
 	}
@@ -391,10 +380,12 @@ static unsigned int find_hot(unsigned int *slot, struct wish *wishes, unsigned i
 
 		*w = (struct wish){ .device = b.device, .slot = *slot - 1 };
 		w->vm = owner(b.pfn, &w->index);
-		if (w->vm)
+		if (w->vm) {
 			n++;
-		else
+		} else {
+			atomic_long_inc(&left);
 			mrm_bounce_forget(w->slot);
+		}
 	}
 	return n;
 }
@@ -410,6 +401,8 @@ static bool grant(const struct wish *w)
 	}
 	if (err == -ENOMEM || err == -ENOSPC)
 		atomic_long_inc(&refused);
+	else if (err && err != -EALREADY)
+		atomic_long_inc(&left);
 	/* Until it is hot once more. */
 	mrm_bounce_forget(w->slot);
 	return false;
@@ -451,6 +444,7 @@ static void forget_ended(void)
 			mrm_vm_put(vm);
 		else
 			mrm_bounce_forget(slot - 1);
+		mrm_cond_resched();
 	}
 
 	list_for_each_entry_safe(h, tmp, &low, node) {
@@ -459,28 +453,18 @@ static void forget_ended(void)
 			mrm_vm_put(vm);
 		else
 			drop(h);
+		mrm_cond_resched();
 	}
-}
-
-/* For any of the devices that pages were copied for? */
-static bool low_memory_is_short(void)
-{
-	const struct mrm_bounce_device *d;
-	unsigned int i;
-
-	for (i = 0; (d = mrm_bounce_device(i)); i++)
-		if (zone_is_short(d->limit))
-			return true;
-	return false;
 }
 
 /* What is low makes way, if a device has ever asked for it.  Context: low_lock. */
 static void look_at_zone(void)
 {
-	if (!most() || time_before(jiffies, next_look) || !low_memory_is_short())
+	if (!most() || time_before(jiffies, next_look) || !mrm_bounce_device(0) ||
+	    !mrm_guest_hot_is_short())
 		return;
 	next_look = jiffies + LOOK_EVERY;
-	clear_low_memory(give_some_back(RETURNED, false));
+	clear_low_memory(RETURNED - give_coldest_back(RETURNED, false));
 }
 
 /*
@@ -492,7 +476,7 @@ static bool give_excess_back(void)
 {
 	unsigned long max = most(), n = nr_low > max ? min(nr_low - max, RETURNED) : 0;
 
-	return give_some_back(n, true) < n && nr_low > max;
+	return give_coldest_back(n, true) && nr_low > max;
 }
 
 /* Return: for how long there is nothing to do, unless somebody kicks; jiffies. */
@@ -623,6 +607,7 @@ void mrm_io_show_low(struct seq_file *m)
 		seq_printf(m, "%d %#lx %lu\n", vm->pid, h->index << PAGE_SHIFT,
 			   (jiffies - h->since) / HZ);
 		mrm_vm_put(vm);
+		mrm_cond_resched();
 	}
 	mutex_unlock(&low_lock);
 }
@@ -659,9 +644,9 @@ void mrm_io_exit(void)
 	mrm_vm_unregister_notifier(&vm_nb);
 	/* It looks at what has been counted once more. */
 	kthread_stop(thread);
-	mrm_bounce_exit();
-	/* If starting the rest failed somebody may be reading debugfs. */
+	/* If starting the rest failed somebody may be reading debugfs, or writing to sysfs. */
 	mutex_lock(&low_lock);
+	mrm_bounce_exit();
 	list_for_each_entry_safe(h, tmp, &low, node)
 		drop(h);
 	mutex_unlock(&low_lock);

@@ -44,6 +44,8 @@ void mrm_io_show_hottest(struct seq_file *m);
 void mrm_io_show_low(struct seq_file *m);
 unsigned long mrm_io_busy(void);
 unsigned long mrm_io_refused(void);
+unsigned long mrm_io_left(void);
+size_t mrm_io_bytes(void);
 
 int mrm_io_init(void);
 void mrm_io_exit(void);

@@ -206,32 +206,6 @@ enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free)
 }
 
 /**
- * mrm_policy_admit() - may a VM have its min?
- * @min: pages
- * @max: pages, at least @min
- * @overhead: pages that the VM needs beside its RAM
- * @unreserved: pages that nobody is promised; below 0 if more is promised than
- *	there is
- * @has_swap: whether what is above @min must fit in swap (Waldspurger 2002, 6.2)
- * @swap_free: pages of swap that nobody is promised
- *
- * To change a VM that was admitted, pass what would be free without it.
- *
- * Return: what is missing; both are 0 if it fits.
- */
-struct mrm_missing mrm_policy_admit(u64 min, u64 max, u64 overhead, s64 unreserved,
-				    bool has_swap, u64 swap_free)
-{
-	s64 need = min + overhead;
-	struct mrm_missing missing = {
-		.memory = need > unreserved ? need - unreserved : 0,
-		.swap = has_swap ? less(max - min, swap_free) : 0,
-	};
-
-	return missing;
-}
-
-/**
  * mrm_policy_balloon_limit() - the most that a VM's balloon may hold
  * @b: the VM now
  * Return: pages.

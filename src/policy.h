@@ -49,16 +49,6 @@ struct mrm_policy_vm {
 enum mrm_state { MRM_HIGH, MRM_CLEAR, MRM_SOFT, MRM_HARD, MRM_LOW };
 
 /**
- * struct mrm_missing - why a VM cannot be admitted
- * @memory: pages that its min and overhead are too many
- * @swap: pages that its max less its min is too many
- */
-struct mrm_missing {
-	u64 memory;
-	u64 swap;
-};
-
-/**
  * struct mrm_balloon - what a VM's balloon depends on
  * @size: pages of guest RAM
  * @max: pages the VM may have at the most, up to @size
@@ -104,8 +94,6 @@ u64 mrm_policy_targets(struct mrm_policy_vm *vms, unsigned int n, u64 total,
 u64 mrm_policy_min_free(u64 budget, unsigned int percent);
 enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free);
 u64 mrm_policy_threshold(enum mrm_state state, u64 min_free);
-struct mrm_missing mrm_policy_admit(u64 min, u64 max, u64 overhead, s64 unreserved,
-				    bool has_swap, u64 swap_free);
 u64 mrm_policy_balloon(const struct mrm_balloon *b);
 u64 mrm_policy_balloon_limit(const struct mrm_balloon *b);
 u64 mrm_policy_take(const struct mrm_take *t);

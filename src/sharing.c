@@ -23,13 +23,13 @@
 #define PART_SHIFT	20	/* of the fixed-point fractions */
 
 /* Nodes of the XArray, from the places where entries are. */
-static unsigned long count_nodes(struct mrm_vm *vm)
+static unsigned long count_nodes(struct xarray *xa)
 {
 	unsigned long index = 0, nodes = 0, last[11], shift;
 	unsigned int level, levels = DIV_ROUND_UP(BITS_PER_LONG, NODE_SHIFT);
 	bool any = false;
 
-	while (xa_find(&vm->pages, &index, ULONG_MAX, XA_PRESENT)) {
+	while (xa_find(xa, &index, ULONG_MAX, XA_PRESENT)) {
 		for (level = 0; level < levels; level++) {
 			shift = NODE_SHIFT * (level + 1);
 			if (any && (shift >= BITS_PER_LONG || last[level] == index >> shift))
@@ -80,7 +80,8 @@ static int count(struct mrm_vm *vm, struct mrm_sharing *out)
 		return err;
 	out->saved = shared - min_t(u64, shared, (parts + (1 << (PART_SHIFT - 1))) >> PART_SHIFT);
 	out->saved_within = shared - different;
-	out->overhead = sizeof(*vm) + count_nodes(vm) * sizeof(struct xa_node);
+	out->overhead = sizeof(*vm) + (count_nodes(&vm->pages) + count_nodes(&vm->hot)) *
+		sizeof(struct xa_node);
 	return 0;
 }
 

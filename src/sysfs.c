@@ -7,6 +7,7 @@
 
 #include "balance.h"
 #include "frame_table.h"
+#include "io.h"
 #include "salt.h"
 #include "scan.h"
 #include "share.h"
@@ -146,7 +147,7 @@ static ssize_t overhead_bytes_show(struct kobject *kobj, struct kobj_attribute *
 {
 	ssize_t bytes = mrm_sharing_host_overhead();
 
-	return bytes < 0 ? bytes : sysfs_emit(buf, "%zd\n", bytes);
+	return bytes < 0 ? bytes : sysfs_emit(buf, "%zd\n", bytes + mrm_io_bytes());
 }
 
 static struct kobj_attribute host_overhead_bytes = __ATTR_RO(overhead_bytes);

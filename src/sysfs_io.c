@@ -19,6 +19,7 @@ MRM_HOST_COUNTER(io_returned_pages, MRM_RETURNED);
 MRM_HOST_VALUE(io_low_bytes, "%lu", mrm_counter_read(&mrm_host_counters, MRM_HOT) * PAGE_SIZE);
 MRM_HOST_VALUE(io_busy, "%lu", mrm_io_busy());
 MRM_HOST_VALUE(io_refused, "%lu", mrm_io_refused());
+MRM_HOST_VALUE(io_left, "%lu", mrm_io_left());
 MRM_HOST_VALUE(io_missed, "%lu", mrm_bounces_missed());
 
 static struct attribute *host_attrs[] = {
@@ -32,6 +33,7 @@ static struct attribute *host_attrs[] = {
 	&host_io_low_bytes.attr,
 	&host_io_busy.attr,
 	&host_io_refused.attr,
+	&host_io_left.attr,
 	&host_io_missed.attr,
 	NULL
 };

@@ -178,8 +178,26 @@ static void end(const char *when)
 	tap_ok(wait_until(nothing_is_low, NULL, MRM_LONG), "nothing is kept for a disk %s", when);
 }
 
+#define EVENTS		"/sys/kernel/tracing/events/"
+#define BOUNCED		EVENTS "swiotlb/swiotlb_bounced/"
+#define MOVED		EVENTS "mrm/mrm_move/"
+
+/* How often a tracepoint was hit since its histogram was made; -1: it has none. */
+static long hits(const char *hist)
+{
+	static char text[1 << 14];
+	char *at;
+
+	memset(text, 0, sizeof(text));
+	if (file_read(hist, text, sizeof(text) - 1) < 0)
+		return -1;
+	at = strstr(text, "Hits: ");
+	return at ? atol(at + strlen("Hits: ")) : -1;
+}
+
 static void test_moved(void)
 {
+	bool is_traced = !file_write(MOVED "trigger", "hist:keys=pid");
 	const struct device before = narrow();
 	struct device device;
 	char text[4096] = "", *c;
@@ -195,6 +213,11 @@ static void test_moved(void)
 	move(0, HOT, 1, false);
 	tap_ok(remapped(HOT, MRM_LONG), "those that are copied often are moved");
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
+	if (is_traced)
+		tap_equal(hits(MOVED "hist"), HOT, "a tracepoint tells of each");
+	else
+		tap_skip("no histogram of mrm_move", "a tracepoint tells of each");
+	file_write(MOVED "trigger", "!hist:keys=pid");
 	are_not_copied(0, HOT, "moved");
 	tap_ok(process_verify(&vm), "every byte is right");
 	device = narrow();
@@ -211,28 +234,13 @@ static void test_moved(void)
 	tap_equal(lines, HOT, "those that are kept low are listed");
 }
 
-#define TRACE "/sys/kernel/tracing/events/swiotlb/swiotlb_bounced"
-
-/* Copies of whatever page, as the kernel's tracepoint counts them; -1: it does not. */
-static long all_bounces(void)
-{
-	static char text[1 << 14];
-	char *hits;
-
-	memset(text, 0, sizeof(text));
-	if (file_read(TRACE "/hist", text, sizeof(text) - 1) < 0)
-		return -1;
-	hits = strstr(text, "Hits: ");
-	return hits ? atol(hits + strlen("Hits: ")) : -1;
-}
-
 /* The zero frame is named by many, and is low by itself. */
 static void test_zero(void)
 {
 	const size_t first = PAGES - HOT;
 	long before;
 
-	if (file_write(TRACE "/trigger", "hist:keys=size")) {
+	if (file_write(BOUNCED "trigger", "hist:keys=size")) {
 		tap_skip("no histogram of swiotlb_bounced", "zero pages");
 		return;
 	}
@@ -242,11 +250,11 @@ static void test_zero(void)
 	tap_ok(mrm_full_pass(), "a scan");
 	tap_equal(mrm_vm_get(vm.pid, "zero_pages"), HOT, "zero pages are shared");
 	move(PAGES / 2, 1, 1, true);
-	before = all_bounces();
+	before = hits(BOUNCED "hist");
 	tap_equal(before, 1, "the kernel counts copies, too");
 	move(first, HOT, THRESHOLD, true);
-	tap_equal(all_bounces() - before, 0, "they are not copied when they are written");
-	file_write(TRACE "/trigger", "!hist:keys=size");
+	tap_equal(hits(BOUNCED "hist") - before, 0, "they are not copied when they are written");
+	file_write(BOUNCED "trigger", "!hist:keys=size");
 	process_fill(&vm, first, HOT, 1);
 	move(first, HOT, 1, true);
 }
@@ -346,6 +354,48 @@ static void test_pinned(void)
 	tap_ok(remapped(HOT, MRM_LONG), "and moved at once");
 	are_not_copied(0, HOT, "unpinned");
 	end("after pins");
+}
+
+static long lock_future(struct vm *v, void *arg)
+{
+	(void)v;
+	(void)arg;
+	return mlockall(MCL_FUTURE) ? -errno : 0;
+}
+
+static long unlock(struct vm *v, void *arg)
+{
+	(void)v;
+	(void)arg;
+	return munlockall() ? -errno : 0;
+}
+
+/* Nobody knows whose guest page a shared frame is; and what is locked is not touched. */
+static void test_left(void)
+{
+	const size_t first = PAGES / 2;
+	long left, before;
+
+	start(PAGES);
+	for (size_t i = first; i < first + HOT; i++)
+		vm.states[i] = THIN | 7;
+	process_guest(&vm, GUEST_FILL, first, HOT);
+	tap_ok(mrm_full_pass(), "a scan");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), HOT, "some are shared");
+	before = bounces();
+	move(first, HOT, 2 * THRESHOLD, true);
+	tap_equal(bounces() - before, 0, "what is shared is not counted");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), HOT, "and stays shared when it is written");
+
+	tap_equal(process_call(&vm, lock_future, NULL, 0), 0, "its memory is locked");
+	left = mrm_get("io_left");
+	move(0, HOT, THRESHOLD, false);
+	tap_ok(mrm_wait_count("io_left", left + HOT, left + HOT, MRM_LONG),
+	       "each that is copied often is left alone");
+	tap_equal(mrm_vm_get(vm.pid, "io_remapped_pages"), 0, "none is moved");
+	tap_equal(process_call(&vm, unlock, NULL, 0), 0, "it is locked no more");
+	heat(0, HOT, HOT, "unlocked");
+	end("after some were left alone");
 }
 
 static void test_large(void)
@@ -553,11 +603,19 @@ static bool low_memory_is_short(void)
 	return free + MARGIN < low;
 }
 
+/* Some that have no frames get some where there is memory.  Return: all of these are low. */
+static bool fill_low(size_t first)
+{
+	process_fill(&vm, first, HOT, 1);
+	return !frames_from(1UL << 32, first, HOT);
+}
+
 /*
  * Huge pages, which nobody touches: the host's memory goes to them at once, what is above 4 GiB
- * first.  Of that some is left.
+ * first.  Of that some is left.  Meanwhile guest pages from @next on are touched, HOT at a time,
+ * until those are low that were touched last: @next is behind them.
  */
-static bool use_up_memory(void)
+static bool use_up_memory(size_t *next, bool *are_low)
 {
 	size_t left = 64UL << 20;
 	void *above = mmap(NULL, left, PROT_READ | PROT_WRITE,
@@ -572,6 +630,10 @@ static bool use_up_memory(void)
 		file_write(HUGEPAGES, text);
 		file_read(HUGEPAGES, text, sizeof(text));
 		got = atol(text);
+		if (!*are_low && *next < PAGES) {
+			*are_low = fill_low(*next);
+			*next += HOT;
+		}
 	}
 	if (above != MAP_FAILED)
 		munmap(above, left);
@@ -582,8 +644,9 @@ static bool use_up_memory(void)
 static void test_short(void)
 {
 	char factor[32] = "10", bytes[32];
+	bool is_short, are_low = false;
+	size_t next = PAGES / 2;
 	long refused, low;
-	bool is_short;
 
 	if (access(HUGEPAGES, W_OK)) {
 		tap_skip("no " HUGEPAGES, "low memory is short");
@@ -599,13 +662,17 @@ static void test_short(void)
 	file_write(WATERMARKS, "3000");
 	/* Or processors would keep for themselves what is freed, and more with such watermarks. */
 	file_write(PER_PROCESSOR, "1000000");
-	is_short = use_up_memory();
+	tap_equal(process_discard(&vm, next, PAGES - next), 0, "some have no frames");
+	is_short = use_up_memory(&next, &are_low);
 	tap_ok(is_short, "others use up what is below 4 GiB");
+	tap_ok(are_low, "some that were touched meanwhile happen to be low");
 	if (is_short) {
 		mrm_set_number("hot_io_period", 1);
 		tap_ok(mrm_vm_wait(vm.pid, "io_low_bytes", 0, 0, MRM_LONG), "they make way");
-		tap_between(mrm_vm_get(vm.pid, "io_returned_pages") - low, HOT, PAGES,
-			    "and go where there is some");
+		tap_ok(mrm_vm_wait(vm.pid, "io_returned_pages", low + 2 * HOT, low + PAGES,
+				   MRM_LONG), "and those that happen to be low do");
+		next -= HOT;
+		tap_equal(frames_from(1UL << 32, next, HOT), HOT, "and go where there is some");
 		mrm_set_number("hot_io_period", PERIOD);
 		refused = mrm_get("io_refused");
 		move(0, HOT, THRESHOLD, false);
@@ -680,6 +747,7 @@ int main(void)
 	test_taken();
 	test_swapped();
 	test_pinned();
+	test_left();
 	test_large();
 	test_lower();
 	test_budget();

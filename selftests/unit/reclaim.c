@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is reclaimed when: free memory to aim at, states, admission, balloons, and what is
+ * What is reclaimed when: free memory to aim at, states, balloons, and what is
  * taken without them.
  */
 #include <stdlib.h>
@@ -117,45 +117,6 @@ static void test_state(void)
 	tap_equal(mrm_policy_state(MRM_HIGH, MRM_POLICY_PAGES_MAX * 16 / 25 + 1,
 				   MRM_POLICY_PAGES_MAX), MRM_CLEAR,
 		  "reclaim: less than a page above it");
-}
-
-static void test_admit(void)
-{
-	static const struct {
-		u64 min, max, overhead;
-		s64 unreserved;
-		bool has_swap;
-		u64 swap_free, memory, swap;
-		const char *what;
-	} cases[] = {
-		{ 100, 500, 10, 200, false, 0, 0, 0, "it fits" },
-		{ 100, 500, 10, 110, false, 0, 0, 0, "just" },
-		{ 100, 500, 10, 109, false, 0, 1, 0, "not quite" },
-		{ 0, 500, 10, 0, false, 0, 10, 0, "no min, but overhead" },
-		{ 0, 500, 0, 0, false, 0, 0, 0, "nothing wanted" },
-		{ 100, 500, 10, -40, false, 0, 150, 0, "more is promised than there is" },
-		{ 0, 500, 0, -40, false, 0, 40, 0, "nothing wanted, but that was too much" },
-		{ 100, 500, 10, 200, true, 400, 0, 0, "swap, too" },
-		{ 100, 500, 10, 200, true, 399, 0, 1, "swap is too small" },
-		{ 100, 500, 10, 50, true, 0, 60, 400, "both" },
-		{ 500, 500, 10, 510, true, 0, 0, 0, "all is reserved, so no swap is needed" },
-		{ MRM_POLICY_PAGES_MAX, MRM_POLICY_PAGES_MAX, 1, 0, true, 0,
-		  MRM_POLICY_PAGES_MAX + 1, 0, "2^40" },
-	};
-	unsigned int i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct mrm_missing missing = mrm_policy_admit(cases[i].min, cases[i].max,
-							      cases[i].overhead,
-							      cases[i].unreserved,
-							      cases[i].has_swap,
-							      cases[i].swap_free);
-
-		tap_equal(missing.memory, cases[i].memory, "reclaim: admission: %s: memory",
-			  cases[i].what);
-		tap_equal(missing.swap, cases[i].swap, "reclaim: admission: %s: swap",
-			  cases[i].what);
-	}
 }
 
 static void test_balloon_cases(void)
@@ -485,13 +446,12 @@ static void test_take(void)
 }
 
 /**
- * test_reclaim() - min_free, states, admission, balloons, what is taken without them
+ * test_reclaim() - min_free, states, balloons, what is taken without them
  */
 void test_reclaim(void)
 {
 	test_min_free();
 	test_state();
-	test_admit();
 	test_balloon_cases();
 	test_balloon_properties();
 	test_balloon_loop();

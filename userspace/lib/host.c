@@ -39,6 +39,7 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_SWAPPED_PAGES] = { "swapped_pages", MRM_PAGES, "Swapped" },
 	[MRM_HOST_SWAP_OUTS] = { "swap_outs", MRM_COUNT, "Pages written to swap", true },
 	[MRM_HOST_SWAP_INS] = { "swap_ins", MRM_COUNT, "Pages read from swap", true },
+	[MRM_HOST_SWAP_AHEADS] = { "swap_aheads", MRM_COUNT, "Pages read ahead", true },
 	[MRM_HOST_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
 	[MRM_HOST_LARGE_PAGES] = { "large_pages", MRM_LARGE_PAGES, "In large pages" },
 	[MRM_HOST_LARGE_HELD] = { "large_held_bytes", MRM_BYTES, "Held by broken large pages" },
@@ -54,6 +55,7 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_IO_LOW_BYTES] = { "io_low_bytes", MRM_BYTES, "Kept for devices" },
 	[MRM_HOST_IO_BUSY] = { "io_busy", MRM_COUNT, "Moves put off, page in use", true },
 	[MRM_HOST_IO_REFUSED] = { "io_refused", MRM_COUNT, "Moves refused", true },
+	[MRM_HOST_IO_LEFT] = { "io_left", MRM_COUNT, "Pages left where they are", true },
 	[MRM_HOST_IO_MISSED] = { "io_missed", MRM_COUNT, "Copies not counted by page", true },
 };
 

@@ -156,7 +156,7 @@ const struct mrm_tunable mrm_tunables[] = {
 		.unit = "MiB",
 		.usual = 64,
 		.max = 4096,
-		.words = "Memory below 4 GiB for pages that devices use, at most.",
+		.words = "Memory below 4 GiB for pages that devices use, at most; 0: none.",
 	},
 	{
 		.name = "limit_bytes",

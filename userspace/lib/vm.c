@@ -60,6 +60,7 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_SWAP_BAD_PAGES] = { "swap_bad_pages", MRM_PAGES, "Bad in its swap file" },
 	[MRM_VM_SWAP_OUTS] = { "swap_outs", MRM_COUNT, "Pages written to swap", true },
 	[MRM_VM_SWAP_INS] = { "swap_ins", MRM_COUNT, "Pages read from swap", true },
+	[MRM_VM_SWAP_AHEADS] = { "swap_aheads", MRM_COUNT, "Pages read ahead", true },
 	[MRM_VM_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
 	[MRM_VM_BLOCKED_VCPUS] = { "blocked_vcpus", MRM_COUNT, "vCPUs that wait for memory" },
 	[MRM_VM_BLOCKS] = { "blocks", MRM_COUNT, "Times that a vCPU waited", true },

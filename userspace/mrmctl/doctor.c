@@ -457,8 +457,9 @@ const struct command command_doctor = {
 	.help = "Looks for what keeps kvm_mrm from working, or from working well, and says what to\n"
 		"do about it: no KVM, a module that is not installed, not loaded or not signed,\n"
 		"probes that are switched off, VMs that are not adopted, a scanner that is stopped,\n"
-		"VMs without salts, KSM, huge pages.  As root it sees more.  Ends with status 1 when\n"
-		"there is a problem.\n"
+		"VMs without salts, devices for which guest pages are copied and none is moved, mrmd\n"
+		"and its hook where there is libvirt, KSM, huge pages.  As root it sees more.  Ends\n"
+		"with status 1 when there is a problem.\n"
 		"\n"
 		"  --host DIR          look at the /proc, /sys and /lib/modules below DIR\n",
 	.options = "H",

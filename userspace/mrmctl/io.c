@@ -238,9 +238,9 @@ const struct command command_io = {
 		"where they are, how much that was, how many pages were moved to where it does,\n"
 		"how many went back, and what is kept there now.  For root, when debugfs is\n"
 		"mounted, the devices follow, with the last address that each reaches and the same\n"
-		"numbers, LOW in pages, and the pages that are copied most often now.  On a host\n"
-		"whose devices reach all memory there is nothing to see.  See hot_io_threshold in\n"
-		"kvm_mrm(4).\n",
+		"numbers, BYTES in bytes and LOW in pages, and the pages that are copied most often\n"
+		"now.  On a host whose devices reach all memory there is nothing to see.  See\n"
+		"hot_io_threshold in kvm_mrm(4).\n",
 	.options = "",
 	.run = run,
 };

@@ -58,6 +58,7 @@ static void check_swap(const char *text)
 		"mrm_vm_swap_free_bytes{vm=\"swaps\",pid=\"8\"} 20480",
 		"mrm_vm_swap_bad_bytes{vm=\"swaps\",pid=\"8\"} 24576",
 		"mrm_vm_swap_ins_total{vm=\"swaps\",pid=\"8\"} 7",
+		"mrm_vm_swap_aheads_total{vm=\"swaps\",pid=\"8\"} 2",
 		"mrm_vm_swap_outs_total{vm=\"swaps\",pid=\"8\"} 8",
 		"mrm_vm_blocked_vcpus{vm=\"swaps\",pid=\"8\"} 9",
 		"mrm_vm_blocks_total{vm=\"swaps\",pid=\"8\"} 10",
@@ -87,6 +88,30 @@ static void check_large(const char *text)
 		"mrm_vm_large_bytes{vm=\"swaps\",pid=\"8\"} 4194304\n",
 		"mrm_vm_large_held_bytes{vm=\"swaps\",pid=\"8\"} 8192\n",
 		"mrm_vm_large_pages_broken_total{vm=\"swaps\",pid=\"8\"} 0\n",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		tap_has(text, samples[i], samples[i]);
+}
+
+/* Copies for devices, of the host and of a VM. */
+static void check_io(const char *text)
+{
+	static const char *const samples[] = {
+		"# TYPE mrm_io_bounces counter",
+		"\nmrm_io_bounces_total 70\n",
+		"\nmrm_io_low_bytes 65536\n",
+		"\nmrm_io_left_total 3\n",
+		"# TYPE mrm_io_low_bytes gauge",
+		"# TYPE mrm_io_busy counter",
+		"# TYPE mrm_io_refused counter",
+		"# TYPE mrm_io_missed counter",
+		"mrm_vm_io_bounces_total{vm=\"swaps\",pid=\"8\"} 60\n",
+		"mrm_vm_io_bounced_bytes_total{vm=\"swaps\",pid=\"8\"} 245760\n",
+		"mrm_vm_io_remapped_pages_total{vm=\"swaps\",pid=\"8\"} 16\n",
+		"mrm_vm_io_returned_pages_total{vm=\"swaps\",pid=\"8\"} 4\n",
+		"mrm_vm_io_low_bytes{vm=\"swaps\",pid=\"8\"} 49152\n",
 	};
 	size_t i;
 
@@ -138,6 +163,7 @@ void test_metrics(void)
 	tree_write(&tree, "vm/8/swap_free_pages", "5");
 	tree_write(&tree, "vm/8/swap_bad_pages", "6");
 	tree_write(&tree, "vm/8/swap_ins", "7");
+	tree_write(&tree, "vm/8/swap_aheads", "2");
 	tree_write(&tree, "vm/8/swap_outs", "8");
 	tree_write(&tree, "vm/8/blocked_vcpus", "9");
 	tree_write(&tree, "vm/8/blocks", "10");
@@ -146,11 +172,20 @@ void test_metrics(void)
 	tree_write(&tree, "large_pages_broken", "6");
 	tree_write(&tree, "vm/8/large_pages", "2");
 	tree_write(&tree, "vm/8/large_held_bytes", "8192");
+	tree_write(&tree, "io_bounces", "70");
+	tree_write(&tree, "io_low_bytes", "65536");
+	tree_write(&tree, "io_left", "3");
+	tree_write(&tree, "vm/8/io_bounces", "60");
+	tree_write(&tree, "vm/8/io_bounced_bytes", "245760");
+	tree_write(&tree, "vm/8/io_remapped_pages", "16");
+	tree_write(&tree, "vm/8/io_returned_pages", "4");
+	tree_write(&tree, "vm/8/io_low_bytes", "49152");
 	mrm_open(&root, tree.path);
 	text = metrics(&root);
 	check_format(text);
 	check_swap(text);
 	check_large(text);
+	check_io(text);
 	tap_has(text, "# TYPE mrm_vm_shared_bytes gauge\n# UNIT mrm_vm_shared_bytes bytes\n",
 		"a family has a type and a unit");
 	tap_has(text, "mrm_vm_shared_bytes{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 2097152\n",
