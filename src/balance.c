@@ -243,7 +243,7 @@ static struct mrm_balloon balloon_of(const struct client *c, unsigned long targe
 		.size = c->m.size,
 		.max = c->max,
 		.target = target,
-		.floor = MRM_BALLOON_FLOOR,
+		.floor = max_t(u64, MRM_BALLOON_FLOOR, c->m.size / 8),
 		.consumed = c->m.consumed,
 		.saved = c->m.saved,
 		.held = c->vm->balance.balloon,

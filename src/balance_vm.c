@@ -13,6 +13,7 @@
 static const char *const balloon_words[] = {
 	[MRM_BALLOON_NONE] = "none",
 	[MRM_BALLOON_ABSENT] = "absent",
+	[MRM_BALLOON_DRIVERLESS] = "driverless",
 	[MRM_BALLOON_BOOTING] = "booting",
 	[MRM_BALLOON_UNRESPONSIVE] = "unresponsive",
 	[MRM_BALLOON_OK] = "ok",

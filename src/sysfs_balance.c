@@ -156,7 +156,7 @@ static ssize_t vm_balloon_state_store(struct mrm_vm *vm, const char *buf, size_t
 	int err = mrm_balance_set_balloon_state(vm, buf);
 
 	if (err)
-		pr_warn_ratelimited("%s/balloon_state: \"%*pE\" is not none, absent, booting, unresponsive or ok\n",
+		pr_warn_ratelimited("%s/balloon_state: \"%*pE\" is not none, absent, driverless, booting, unresponsive or ok\n",
 				    kobject_name(&vm->kobj), (int)min_t(size_t, n, 32), buf);
 	return err ?: n;
 }

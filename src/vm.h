@@ -98,6 +98,7 @@ struct mrm_scan {
  * enum mrm_balloon_state - what is known of a VM's balloon
  * @MRM_BALLOON_NONE: nobody drives it
  * @MRM_BALLOON_ABSENT: it has none
+ * @MRM_BALLOON_DRIVERLESS: no driver in the guest, though it had time to boot
  * @MRM_BALLOON_BOOTING: its driver has not been heard of yet
  * @MRM_BALLOON_UNRESPONSIVE: has not followed for 20 s
  * @MRM_BALLOON_OK: follows
@@ -105,6 +106,7 @@ struct mrm_scan {
 enum mrm_balloon_state {
 	MRM_BALLOON_NONE,
 	MRM_BALLOON_ABSENT,
+	MRM_BALLOON_DRIVERLESS,
 	MRM_BALLOON_BOOTING,
 	MRM_BALLOON_UNRESPONSIVE,
 	MRM_BALLOON_OK

@@ -83,7 +83,8 @@ const struct command command_status = {
 	.summary = "show what mrmd does",
 	.help = "Shows whether mrmd has libvirt and kvm_mrm, and for each guest: its size, what its\n"
 		"balloon holds and should hold, in MiB, and how the balloon is: ok, booting (no\n"
-		"driver so far), unresponsive (has ignored a target for 20 s), absent.\n",
+		"driver so far), driverless (none for five minutes), unresponsive (has ignored a\n"
+		"target for 20 s), absent, none (without libvirt nobody drives it).\n",
 	.options = "",
 	.run = run,
 };

@@ -21,8 +21,11 @@
 #define SLOW_MS 8000
 
 const char *const balloon_state_names[] = {
-	[BALLOON_NONE] = "none",       [BALLOON_ABSENT] = "absent",
-	[BALLOON_BOOTING] = "booting", [BALLOON_UNRESPONSIVE] = "unresponsive",
+	[BALLOON_NONE] = "none",
+	[BALLOON_ABSENT] = "absent",
+	[BALLOON_DRIVERLESS] = "driverless",
+	[BALLOON_BOOTING] = "booting",
+	[BALLOON_UNRESPONSIVE] = "unresponsive",
 	[BALLOON_OK] = "ok",
 };
 
@@ -198,7 +201,7 @@ enum balloon_state balloon_state(const struct balloon *balloon, uint64_t now)
 		return BALLOON_ABSENT;
 	if (!balloon->driver)
 		return now - balloon->born_ms < BALLOON_BOOT_MS ? BALLOON_BOOTING
-								: BALLOON_UNRESPONSIVE;
+								: BALLOON_DRIVERLESS;
 	return balloon->unresponsive ? BALLOON_UNRESPONSIVE : BALLOON_OK;
 }
 

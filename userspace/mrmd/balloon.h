@@ -9,6 +9,7 @@
  * enum balloon_state - what is known of a guest's balloon
  * @BALLOON_NONE: nobody drives it
  * @BALLOON_ABSENT: the VM has no balloon
+ * @BALLOON_DRIVERLESS: no driver in the guest for BALLOON_BOOT_MS
  * @BALLOON_BOOTING: no driver in the guest so far
  * @BALLOON_UNRESPONSIVE: the guest has ignored a target for BALLOON_PATIENCE_MS
  * @BALLOON_OK: it goes where it is told to
@@ -16,6 +17,7 @@
 enum balloon_state {
 	BALLOON_NONE,
 	BALLOON_ABSENT,
+	BALLOON_DRIVERLESS,
 	BALLOON_BOOTING,
 	BALLOON_UNRESPONSIVE,
 	BALLOON_OK,

@@ -160,6 +160,12 @@ static int tell_file(const struct guest *guest, const char *file, const char *va
 	return error;
 }
 
+/* It could give, and does not: worth a line when that begins and when it ends. */
+static bool is_idle(enum balloon_state state)
+{
+	return state == BALLOON_UNRESPONSIVE || state == BALLOON_DRIVERLESS;
+}
+
 /* Tell the kernel what the balloon holds. */
 static void tell(struct guest *guest, uint64_t now)
 {
@@ -170,8 +176,8 @@ static void tell(struct guest *guest, uint64_t now)
 
 	if (!guest->known)
 		return;
-	if (state != before && (state == BALLOON_UNRESPONSIVE || before == BALLOON_UNRESPONSIVE))
-		log_line(state == BALLOON_UNRESPONSIVE ? SD_WARNING : SD_NOTICE,
+	if (state != before && (is_idle(state) || is_idle(before)))
+		log_line(is_idle(state) ? SD_WARNING : SD_NOTICE,
 			 "guest %s: balloon %s: it holds %" PRIu64 " of %" PRIu64
 			 " MiB, and should hold %" PRIu64,
 			 guest->name, balloon_state_names[state], bytes >> 20, balloon->size >> 20,

@@ -45,7 +45,7 @@ static void test_states(void)
 	balloon_stats(&balloon, 0, 10);
 	step = balloon_next(&balloon, UINT64_MAX, 20);
 	tap_ok(step.what == BALLOON_REST && step.again_ms == 5010, "and looked at again later");
-	tap_ok(balloon_state(&balloon, BALLOON_BOOT_MS) == BALLOON_UNRESPONSIVE,
+	tap_ok(balloon_state(&balloon, BALLOON_BOOT_MS) == BALLOON_DRIVERLESS,
 	       "after minutes without a driver it is not booting");
 	balloon_stats(&balloon, 77, 5010);
 	step = balloon_next(&balloon, UINT64_MAX, 5010);

@@ -64,8 +64,8 @@ void tap_has(const char *text, const char *part, const char *what)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s MRMCTL\n", argv[0]);
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s MRMCTL SOURCE\n", argv[0]);
 		return 2;
 	}
 	setlocale(LC_ALL, "C.UTF-8");
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	test_balloon();
 	test_admission();
 	test_swap();
-	test_metrics();
+	test_metrics(argv[2]);
 	test_line();
 	test_command(argv[1]);
 	test_screen(argv[1]);

@@ -16,6 +16,13 @@
 #include "tap.h"
 #include "tree.h"
 
+#define WORD "abcdefghijklmnopqrstuvwxyz_"
+
+static bool is_word(char c)
+{
+	return c && strchr(WORD, c);
+}
+
 static char *metrics(const struct mrm_root *root)
 {
 	char *text = NULL;
@@ -119,6 +126,46 @@ static void check_io(const char *text)
 		tap_has(text, samples[i], samples[i]);
 }
 
+/* Is it there, and not as a part of a longer one? */
+static bool has_word(const char *text, const char *word, size_t length)
+{
+	const char *at = text;
+
+	while ((at = strstr(at, word))) {
+		if (at > text && !is_word(at[-1]) && !is_word(at[length]))
+			return true;
+		at++;
+	}
+	return false;
+}
+
+/* What a file asks Prometheus for is what there is. */
+static void check_names(const char *text, const char *source, const char *file)
+{
+	char path[4096], line[4096], word[128];
+	unsigned int words = 0, unknown = 0;
+	FILE *stream;
+	char *at;
+
+	snprintf(path, sizeof(path), "%s/mrmd/%s", source, file);
+	stream = fopen(path, "re");
+	while (stream && fgets(line, sizeof(line), stream)) {
+		for (at = line; (at = strstr(at, "mrm_")); at += strlen(word)) {
+			size_t length = strspn(at, WORD);
+
+			snprintf(word, sizeof(word), "%.*s", (int)length, at);
+			words++;
+			if (has_word(text, word, length))
+				continue;
+			unknown++;
+			printf("# %s: there is no %s\n", file, word);
+		}
+	}
+	tap_ok(stream && words > 5 && !unknown, "%u names in %s", words, file);
+	if (stream)
+		fclose(stream);
+}
+
 /* Each state is there, and one of them is it. */
 static void check_states(const struct tree *tree, const struct mrm_root *root)
 {
@@ -140,9 +187,10 @@ static void check_states(const struct tree *tree, const struct mrm_root *root)
 }
 
 /**
- * test_metrics() - OpenMetrics, and where they are served
+ * test_metrics() - OpenMetrics, who reads them, and where they are served
+ * @source: directory of mrmd's
  */
-void test_metrics(void)
+void test_metrics(const char *source)
 {
 	struct sockaddr_storage address;
 	struct mrm_root root;
@@ -172,6 +220,7 @@ void test_metrics(void)
 	tree_write(&tree, "large_pages_broken", "6");
 	tree_write(&tree, "vm/8/large_pages", "2");
 	tree_write(&tree, "vm/8/large_held_bytes", "8192");
+	tree_write(&tree, "state", "soft");
 	tree_write(&tree, "io_bounces", "70");
 	tree_write(&tree, "io_low_bytes", "65536");
 	tree_write(&tree, "io_left", "3");
@@ -186,6 +235,8 @@ void test_metrics(void)
 	check_swap(text);
 	check_large(text);
 	check_io(text);
+	check_names(text, source, "grafana.json");
+	check_names(text, source, "alerts.yml");
 	tap_has(text, "# TYPE mrm_vm_shared_bytes gauge\n# UNIT mrm_vm_shared_bytes bytes\n",
 		"a family has a type and a unit");
 	tap_has(text, "mrm_vm_shared_bytes{vm=\"a\\\"b\\\\c\xef\xbf\xbd\",pid=\"7\"} 2097152\n",
