@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -300,8 +301,40 @@ static void test_host_pressure(void)
 	mrm_set_number("min_free", 0);
 }
 
+/* In the state soft balloons give, and the host takes only where none can. */
+static void test_helped(void)
+{
+	long reclaimed[2], used;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		fill_all(&vms[i], THIN | (1 + i * PAGES));
+	mrm_set_number("zip_max", 50);
+	mrm_vm_set(vms[0].pid, "balloon_state", "ok");
+	tap_equal(mrm_vm_set(vms[1].pid, "balloon_state", "driverless"), 0, "one has no driver");
+	used = consumed();
+	limit(used * 10000 / (10000 - 6 * 110) + PAGE_SIZE);
+	in_state("high", "enough");
+	for (i = 0; i < 2; i++)
+		reclaimed[i] = mrm_vm_get(vms[i].pid, "reclaimed_bytes");
+	limit(used * 10000 / (10000 - 6 * 60) + PAGE_SIZE);
+	tap_ok(mrm_vm_wait(vms[1].pid, "reclaimed_bytes", reclaimed[1] + 1, LONG_MAX, MRM_LONG),
+	       "soft: the host takes from one without a driver for its balloon");
+	tap_equal(mrm_vm_get(vms[0].pid, "reclaimed_bytes"), reclaimed[0],
+		  "and not from one whose balloon can give");
+	tap_ok(mrm_vm_get(vms[0].pid, "balloon_target_bytes") > 0, "which is asked");
+	mrm_vm_set(vms[0].pid, "balloon_state", "unresponsive");
+	limit(used * 10000 / (10000 - 6 * 28) + PAGE_SIZE);
+	tap_ok(mrm_vm_wait(vms[0].pid, "reclaimed_bytes", reclaimed[0] + 1, LONG_MAX, MRM_LONG),
+	       "but from one that does not listen");
+	for (i = 0; i < 2; i++)
+		tap_ok(process_verify(&vms[i]), "every byte is right");
+	mrm_set_number("zip_max", 10);
+}
+
 static void test_departure(long size)
 {
+	const struct vm_config config = { .pages = PAGES };
 	struct pollfd fd = { .events = POLLPRI };
 	char text[MRM_TEXT];
 
@@ -316,6 +349,10 @@ static void test_departure(long size)
 	tap_ok(mrm_wait("vms", 1, 1, MRM_LONG), "it is gone");
 	rebalance();
 	tap_equal(target(0), size, "the other gets all it is");
+	process_start(&vms[1], &config);
+	tap_ok(mrm_vm_wait(vms[0].pid, "target_bytes", 0, size - 1, MRM_LONG),
+	       "when another comes it gets less, at once");
+	process_stop(&vms[1]);
 	tap_ok(process_verify(&vms[0]), "every byte is right");
 	process_stop(&vms[0]);
 }
@@ -344,6 +381,7 @@ int main(void)
 	for (i = 0; i < 2; i++)
 		tap_ok(process_verify(&vms[i]), "every byte is right");
 	test_host_pressure();
+	test_helped();
 	test_departure(size);
 	mrm_reload("at the end");
 	return tap_done();
