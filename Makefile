@@ -93,7 +93,7 @@ bench-io:			## guests' disks on one that reaches 32 bits of address: copies (40 
 bench-policy:			## the same guests under mrmd, Proxmox's rule and MoM's (half an hour)
 	@scripts/host --mem 4G --smp 1 --budget 3600 -- selftests/bench/bench-policy
 
-figures:			## the paper's figures 2, 6 and 7, measured and drawn (40 minutes)
+figures:			## the paper's figures 2, 6, 7 and 8, measured and drawn (40 minutes)
 	@scripts/figures
 
 style:				## checkpatch, sparse, clang-format, shellcheck
