@@ -603,9 +603,16 @@ static bool low_memory_is_short(void)
 	return free + MARGIN < low;
 }
 
-/* Some that have no frames get some where there is memory.  Return: all of these are low. */
-static bool fill_low(size_t first)
+#define REST		(4 * MiB)	/* more than huge pages leave above a watermark */
+
+/*
+ * Some that have no frames get some where there is memory, the rest that huge pages left above
+ * 4 GiB being used up.  Return: all of these are low.
+ */
+static bool fill_low(size_t first, uint8_t *rest)
 {
+	madvise(rest, REST, MADV_NOHUGEPAGE);
+	memset(rest, 1, REST);
 	process_fill(&vm, first, HOT, 1);
 	return !frames_from(1UL << 32, first, HOT);
 }
@@ -615,7 +622,7 @@ static bool fill_low(size_t first)
  * first.  Of that some is left.  Meanwhile guest pages from @next on are touched, HOT at a time,
  * until those are low that were touched last: @next is behind them.
  */
-static bool use_up_memory(size_t *next, bool *are_low)
+static bool use_up_memory(size_t *next, bool *are_low, uint8_t *rest)
 {
 	size_t left = 64UL << 20;
 	void *above = mmap(NULL, left, PROT_READ | PROT_WRITE,
@@ -631,8 +638,9 @@ static bool use_up_memory(size_t *next, bool *are_low)
 		file_read(HUGEPAGES, text, sizeof(text));
 		got = atol(text);
 		if (!*are_low && *next < PAGES) {
-			*are_low = fill_low(*next);
+			*are_low = fill_low(*next, rest);
 			*next += HOT;
+			rest += REST;
 		}
 	}
 	if (above != MAP_FAILED)
@@ -645,8 +653,10 @@ static void test_short(void)
 {
 	char factor[32] = "10", bytes[32];
 	bool is_short, are_low = false;
+	const size_t rests = PAGES / 2 / HOT * REST;
 	size_t next = PAGES / 2;
 	long refused, low;
+	uint8_t *rest;
 
 	if (access(HUGEPAGES, W_OK)) {
 		tap_skip("no " HUGEPAGES, "low memory is short");
@@ -663,7 +673,11 @@ static void test_short(void)
 	/* Or processors would keep for themselves what is freed, and more with such watermarks. */
 	file_write(PER_PROCESSOR, "1000000");
 	tap_equal(process_discard(&vm, next, PAGES - next), 0, "some have no frames");
-	is_short = use_up_memory(&next, &are_low);
+	rest = mmap(NULL, rests, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (rest == MAP_FAILED)
+		tap_bail("no memory");
+	is_short = use_up_memory(&next, &are_low, rest);
 	tap_ok(is_short, "others use up what is below 4 GiB");
 	tap_ok(are_low, "some that were touched meanwhile happen to be low");
 	if (is_short) {
@@ -679,6 +693,7 @@ static void test_short(void)
 		tap_ok(mrm_wait_count("io_refused", refused + HOT, LONG_MAX, MRM_LONG),
 		       "and none is moved there");
 	}
+	munmap(rest, rests);
 	file_write(HUGEPAGES, "0");
 	file_write(WATERMARKS, factor);
 	file_write(PER_PROCESSOR, "0");
