@@ -55,6 +55,12 @@ static void check_format(const char *text)
 	tap_ok(strlen(text) > 6 && !strcmp(text + strlen(text) - 6, "# EOF\n"), "and an end");
 }
 
+static void has_all(const char *text, const char *const *samples)
+{
+	for (; *samples; samples++)
+		tap_has(text, *samples, *samples);
+}
+
 /* What is compressed and swapped, and who waits. */
 static void check_swap(const char *text)
 {
@@ -74,11 +80,10 @@ static void check_swap(const char *text)
 		"# TYPE mrm_vm_swap_outs counter",
 		"# TYPE mrm_vm_blocked_vcpus gauge",
 		"# TYPE mrm_vm_blocks counter",
+		NULL,
 	};
-	size_t i;
 
-	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-		tap_has(text, samples[i], samples[i]);
+	has_all(text, samples);
 }
 
 /* Large pages, of the host and of a VM, in bytes. */
@@ -95,11 +100,10 @@ static void check_large(const char *text)
 		"mrm_vm_large_bytes{vm=\"swaps\",pid=\"8\"} 4194304\n",
 		"mrm_vm_large_held_bytes{vm=\"swaps\",pid=\"8\"} 8192\n",
 		"mrm_vm_large_pages_broken_total{vm=\"swaps\",pid=\"8\"} 0\n",
+		NULL,
 	};
-	size_t i;
 
-	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-		tap_has(text, samples[i], samples[i]);
+	has_all(text, samples);
 }
 
 /* Copies for devices, of the host and of a VM. */
@@ -119,11 +123,10 @@ static void check_io(const char *text)
 		"mrm_vm_io_remapped_pages_total{vm=\"swaps\",pid=\"8\"} 16\n",
 		"mrm_vm_io_returned_pages_total{vm=\"swaps\",pid=\"8\"} 4\n",
 		"mrm_vm_io_low_bytes{vm=\"swaps\",pid=\"8\"} 49152\n",
+		NULL,
 	};
-	size_t i;
 
-	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-		tap_has(text, samples[i], samples[i]);
+	has_all(text, samples);
 }
 
 /* Is it there, and not as a part of a longer one? */
