@@ -23,7 +23,7 @@
 
 #define REST		(HZ / 100)	/* jiffies, after each round, whoever asks for the next */
 #define TRY_AGAIN	(HZ / 10)	/* the same, if some were pinned, which are tried again */
-#define LOOK_EVERY	HZ		/* at the zone, while some are kept there */
+#define LOOK_EVERY	HZ		/* at the zone, while some are kept there, or it is short */
 #define RETURNED	64UL		/* go back up in a round, besides one for one that comes */
 #define LOOKED_FOR	(2 * RETURNED)	/* the coldest among so many */
 #define LOOKED_AT	4096		/* to find those that merely happen to be low */
@@ -457,14 +457,21 @@ static void forget_ended(void)
 	}
 }
 
-/* What is low makes way, if a device has ever asked for it.  Context: low_lock. */
-static void look_at_zone(void)
+/*
+ * What is low makes way, if a device has ever asked for it.
+ *
+ * Context: low_lock.  Return: it is short, and has to be looked at again: what was used may not be
+ * the next time.
+ */
+static bool look_at_zone(void)
 {
-	if (!most() || time_before(jiffies, next_look) || !mrm_bounce_device(0) ||
-	    !mrm_guest_hot_is_short())
-		return;
-	next_look = jiffies + LOOK_EVERY;
-	clear_low_memory(RETURNED - give_coldest_back(RETURNED, false));
+	if (!most() || !mrm_bounce_device(0) || !mrm_guest_hot_is_short())
+		return false;
+	if (!time_before(jiffies, next_look)) {
+		next_look = jiffies + LOOK_EVERY;
+		clear_low_memory(RETURNED - give_coldest_back(RETURNED, false));
+	}
+	return true;
 }
 
 /*
@@ -482,7 +489,7 @@ static bool give_excess_back(void)
 /* Return: for how long there is nothing to do, unless somebody kicks; jiffies. */
 static long work(void)
 {
-	bool again, excess;
+	bool again, excess, is_short;
 	long idle;
 
 	mutex_lock(&low_lock);
@@ -492,8 +499,8 @@ static long work(void)
 		forget_ended();
 	excess = give_excess_back();
 	again = move_hot();
-	look_at_zone();
-	idle = again || excess ? 0 : nr_low ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
+	is_short = look_at_zone();
+	idle = again || excess ? 0 : nr_low || is_short ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
 	mutex_unlock(&low_lock);
 	/* Whoever kicks meanwhile is heard after it. */
 	wait_event_freezable_timeout(wake, kthread_should_stop(), again ? TRY_AGAIN : REST);
