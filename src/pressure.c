@@ -65,7 +65,7 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 		mrm_balance_look();
 	}
 	if (now <= before && may_wait(sc)) {
-		WRITE_ONCE(in_vain, !mrm_reclaim_emergency(SCAN_WAIT));
+		WRITE_ONCE(in_vain, !mrm_reclaim_emergency(SCAN_WAIT, false));
 		WRITE_ONCE(vain_at, jiffies);
 		now = reclaimed();
 	}
@@ -101,7 +101,7 @@ static int oom(struct notifier_block *nb, unsigned long unused, void *freed)
 	unsigned long pages = 0;
 
 	if (ask)
-		pages = mrm_reclaim_emergency(OOM_WAIT) >> PAGE_SHIFT;
+		pages = mrm_reclaim_emergency(OOM_WAIT, true) >> PAGE_SHIFT;
 	if (!has_helped())
 		pages = 0;
 	/* While we waited who had it all may have ended: nobody else has to. */

@@ -3,7 +3,8 @@
  * DOC: Pressure from the rest of the host
  *
  * The kernel's own reclaim tells when memory is short, sooner than the balance looks: a
- * shrinker has it look at once.  It takes nothing itself, as it is called with locks held that
+ * shrinker has it look at once, and the reclaimer take from VMs above their targets, for which
+ * it waits a moment if it may.  It takes nothing itself, as it is called with locks held that
  * are not known; what the reclaimer has freed since is its answer.
  *
  * Before the kernel kills a process for memory, VMs give what they have above their min,

@@ -35,6 +35,7 @@ static DECLARE_WAIT_QUEUE_HEAD(relieved);
 static bool kicked;
 static bool throttled;		/* a VM had no turn, as too much of it is being written */
 static atomic_t emergencies;	/* asked for, less those that were dealt with */
+static bool last_resort;	/* one of them is */
 
 /**
  * mrm_reclaim_to() - say to how many frames a VM is to be brought
@@ -72,21 +73,26 @@ static bool writing(void)
 /**
  * mrm_reclaim_emergency() - take some memory from VMs at once
  * @timeout: jiffies, how long to wait for it
+ * @from_all: the kernel would end a process instead
  *
- * From those above their targets, or if that brings nothing, and the kernel would end one of
- * them instead, from all above their min.
+ * From those above their targets; if that brings nothing, and @from_all, from all above their
+ * min.
  *
  * Context: May sleep; with any lock held: what those who hold it may wait for is not waited
  * for longer than @timeout.
  * Return: bytes that were freed.
  */
-unsigned long mrm_reclaim_emergency(long timeout)
+unsigned long mrm_reclaim_emergency(long timeout, bool from_all)
 {
 	unsigned long before = reclaimed();
 
 	/* It would wait for itself. */
 	if (current == reclaimer)
 		return 0;
+	if (from_all)
+		WRITE_ONCE(last_resort, true);
+	/* Whoever counts it sees which it is. */
+	smp_mb__before_atomic();
 	atomic_inc(&emergencies);
 	mrm_reclaim_wake();
 	timeout = wait_event_timeout(relieved, !atomic_read(&emergencies), timeout);
@@ -138,7 +144,8 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	flags = memalloc_noreclaim_save();
 	mrm_share_break_large(vm, index);
 	taken.bytes = mrm_share_try_block(vm, first, RUN) * PAGE_SIZE;
-	if (READ_ONCE(mrm_zip_max) && !mrm_zip_may(vm))
+	/* Before what is taken now finds none: what was zipped last is wanted soonest. */
+	if (READ_ONCE(mrm_zip_max) && !mrm_zip_has_room(vm, RUN))
 		mrm_guest_pages_zip_out(vm);
 	resident = mrm_guest_pages_take(vm, first, RUN, &taken);
 	memalloc_noreclaim_restore(flags);
@@ -285,10 +292,11 @@ static void take_from_all(bool above_target, long *left)
 
 static void relieve(int pending)
 {
+	bool from_all = xchg(&last_resort, false);
 	long left = EMERGENCY_BYTES;
 
 	take_from_all(true, &left);
-	if (left == EMERGENCY_BYTES)
+	if (from_all && left == EMERGENCY_BYTES)
 		take_from_all(false, &left);
 	atomic_sub(pending, &emergencies);
 	wake_up_all(&relieved);

@@ -18,7 +18,7 @@ struct mrm_vm;
 
 void mrm_reclaim_to(struct mrm_vm *vm, unsigned long frames);
 void mrm_reclaim_wake(void);
-unsigned long mrm_reclaim_emergency(long timeout);
+unsigned long mrm_reclaim_emergency(long timeout, bool from_all);
 long mrm_reclaim_now(struct mrm_vm *vm, unsigned long bytes);
 
 int mrm_reclaim_init(void);

@@ -97,11 +97,15 @@ const char *mrm_zip_algorithm(void)
 }
 
 /* May the VM have so many bytes more? */
-static bool fits_vm(struct mrm_vm *vm, unsigned int bytes)
+/* Bytes. */
+static u64 most_of(struct mrm_vm *vm)
 {
-	u64 max = (u64)atomic_long_read(&vm->adopted) * PAGE_SIZE * READ_ONCE(mrm_zip_max) / 100;
+	return (u64)atomic_long_read(&vm->adopted) * PAGE_SIZE * READ_ONCE(mrm_zip_max) / 100;
+}
 
-	return mrm_counter_read(&vm->counters, MRM_ZIPPED_BYTES) + bytes <= max;
+static bool fits_vm(struct mrm_vm *vm, u64 bytes)
+{
+	return mrm_counter_read(&vm->counters, MRM_ZIPPED_BYTES) + bytes <= most_of(vm);
 }
 
 /* What is in the buffer, as an object.  Context: zip_lock. */
@@ -134,6 +138,20 @@ bool mrm_zip_may(struct mrm_vm *vm)
 {
 	/* Even what compresses to nothing needs some bytes. */
 	return fits_vm(vm, MRM_ZIP_LEAST);
+}
+
+/**
+ * mrm_zip_has_room() - may so many guest pages of a VM be zipped, whatever they need?
+ * @vm: the VM
+ * @pages: how many
+ *
+ * Context: Any.
+ * Return: false if not; but true when three quarters of what it may have are free, however
+ * little that is.
+ */
+bool mrm_zip_has_room(struct mrm_vm *vm, unsigned int pages)
+{
+	return fits_vm(vm, min_t(u64, pages * MRM_ZIP_FIT, most_of(vm) * 3 / 4));
 }
 
 /**

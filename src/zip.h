@@ -34,6 +34,7 @@ int mrm_zip_set_algorithm(const char *word);
 const char *mrm_zip_algorithm(void);
 
 bool mrm_zip_may(struct mrm_vm *vm);
+bool mrm_zip_has_room(struct mrm_vm *vm, unsigned int pages);
 struct mrm_zipped *mrm_zip(struct mrm_vm *vm, unsigned long index, struct page *frame);
 int mrm_unzip(const struct mrm_zipped *zipped, struct page *frame);
 void mrm_zip_free(struct mrm_vm *vm, struct mrm_zipped *zipped);

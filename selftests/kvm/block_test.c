@@ -100,6 +100,7 @@ static void test_other(void)
 	tap_ok(mrm_vm_wait(large.pid, "blocked_vcpus", 1, 1, MRM_LONG), "and waits for memory");
 	go_on("both");
 	tap_ok(process_verify(&small), "and of the other");
+	tap_equal(mrm_vm_get(small.pid, "reclaimed_bytes"), 0, "from which nothing was taken");
 	process_stop(&small);
 }
 

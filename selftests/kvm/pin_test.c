@@ -200,6 +200,50 @@ static void test_umem(void)
 	end("after an AF_XDP area");
 }
 
+/* All has been taken but what is pinned. */
+static bool pinned_are_left(void *unused)
+{
+	(void)unused;
+	return !mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE) &&
+	       mrm_vm_get(vm.pid, "private_pages") == PINNED;
+}
+
+static bool none_is_left(void *unused)
+{
+	(void)unused;
+	return !mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE) &&
+	       !mrm_vm_get(vm.pid, "private_pages");
+}
+
+/* What is pinned is not zipped, nor moved, however often it is drawn. */
+static void test_taken(void)
+{
+	long err, pages;
+	size_t i;
+
+	start();
+	mrm_vm_set(vm.pid, "share", "0");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = THIN | (1 + i);
+	process_guest(&vm, GUEST_FILL, 0, PAGES);
+	err = process_call(&vm, pin_pages, &pinned, sizeof(pinned));
+	if (err) {
+		tap_skip("no AF_XDP", "pinned pages are not taken");
+		end("without AF_XDP");
+		return;
+	}
+	pages = process_call(&vm, machine_pages, NULL, 0);
+	mrm_set("zip_max", "50");
+	tap_ok(wait_until(pinned_are_left, NULL, MRM_LONG), "all is zipped but what is pinned");
+	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), PAGES - PINNED, "the rest of it");
+	tap_equal(process_call(&vm, machine_pages, NULL, 0), pages, "pinned pages stay in place");
+	mrm_check("with pinned pages left");
+	tap_equal(process_call(&vm, unpin_pages, NULL, 0), 0, "the pins are given up");
+	tap_ok(wait_until(none_is_left, NULL, MRM_LONG), "then they are zipped, too");
+	end("after pinned pages were to be taken");
+	mrm_set("zip_max", "10");
+}
+
 /*
  * Discarding a page that is pinned: the device keeps the old page, the guest
  * gets a new one; nobody else may get the old one meanwhile.
@@ -482,6 +526,7 @@ int main(void)
 	mrm_begin();
 	test_uring();
 	test_umem();
+	test_taken();
 	test_discard_pinned();
 	test_direct();
 	test_disk();

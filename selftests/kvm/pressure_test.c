@@ -108,9 +108,15 @@ static void verify(const char *when)
 
 static void test_given(void)
 {
+	char bytes[32];
+
 	start(&vms[0], 1);
 	start(&vms[1], 1 << 24);
+	snprintf(bytes, sizeof(bytes), "%ld", PAGES * PAGE_SIZE);
+	tap_equal(mrm_vm_set(vms[1].pid, "min_bytes", bytes), 0, "the min of one is its size");
 	run_out("with something to give");
+	tap_equal(mrm_vm_get(vms[1].pid, "reclaimed_bytes"), 0, "it gave nothing");
+	tap_equal(mrm_vm_set(vms[1].pid, "min_bytes", "0"), 0, "it has no min any more");
 	tap_ok(mrm_get("reclaimed_bytes") > 0 && mrm_get("zips") > 0, "VMs gave memory before");
 	test_rest("with something to give");
 	verify("with something to give");

@@ -162,6 +162,50 @@ static void test_both(void)
 	mrm_set("zip_max", "0");
 }
 
+static void fill_thin(size_t first, size_t count, uint32_t id)
+{
+	size_t i;
+
+	for (i = first; i < first + count; i++)
+		vm.states[i] = (id + i) | THIN;
+	if (process_guest(&vm, GUEST_FILL, first, count))
+		tap_bail("cannot fill");
+}
+
+/* What has no frame. */
+static bool gone(void *pages)
+{
+	return !mrm_vm_reclaim(vm.pid, vm.pages * PAGE_SIZE) &&
+	       mrm_vm_get(vm.pid, "zipped_pages") + mrm_vm_get(vm.pid, "swapped_pages") ==
+		       *(long *)pages;
+}
+
+/* More is thin than may be zipped: what was zipped first makes way. */
+static void test_oldest(void)
+{
+	long pages = PART, ins, swapped;
+
+	tap_equal(process_discard(&vm, 0, PAGES), 0, "all is discarded");
+	mrm_set("zip_max", "10");
+	fill_thin(0, PART, 6 << 20);
+	tap_ok(wait_until(gone, &pages, MRM_LONG), "all that there is, is taken");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "there is room to zip it");
+	fill_thin(PART, PART, 6 << 20);
+	pages = 2 * PART;
+	tap_ok(wait_until(gone, &pages, MRM_LONG), "and as much again");
+	swapped = mrm_vm_get(vm.pid, "swapped_pages");
+	tap_between(swapped, 1, PART, "for that there is no room");
+	mrm_check("with the oldest in swap");
+	ins = mrm_vm_get(vm.pid, "swap_ins");
+	tap_equal(process_guest(&vm, GUEST_VERIFY, PART, PART), 0, "every byte is right");
+	tap_equal(mrm_vm_get(vm.pid, "swap_ins") - ins, 0, "what was taken last is zipped");
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PART), 0, "every byte is right");
+	tap_equal(mrm_vm_get(vm.pid, "swap_ins") - ins, swapped,
+		  "what was taken first made way for it");
+	tap_ok(process_verify(&vm), "all else is zero");
+	mrm_set("zip_max", "0");
+}
+
 static void test_discard(void)
 {
 	deal(3 << 20);
@@ -272,10 +316,12 @@ int main(void)
 	test_files();
 	test_swap();
 	test_both();
+	test_oldest();
 	test_discard();
 	test_ahead();
 	deal(4 << 20);
 	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	tap_equal(mrm_unload(), -EAGAIN, "the module cannot be unloaded");
 	process_kill(&vm);
 	mrm_nothing_left("after a VM was killed while it was being written");
 	test_full();
