@@ -115,12 +115,16 @@ static bool begins_with(const struct examination *x, const char *file, const cha
 
 static void look_at_kvm(struct examination *x)
 {
-	if (there(x, "/sys/module/kvm"))
-		tell(x, FINE, NULL, "KVM is loaded");
+	static const char todo[] =
+		"modprobe kvm_intel or kvm_amd; virtualization may be off in the firmware";
+
+	if (!there(x, "/sys/module/kvm"))
+		tell(x, PROBLEM, todo, "KVM is not loaded");
+	/* Our module alone loads the first of its two. */
+	else if (there(x, "/dev") && !there(x, "/dev/kvm"))
+		tell(x, PROBLEM, todo, "KVM is loaded, but there is no /dev/kvm");
 	else
-		tell(x, PROBLEM,
-		     "modprobe kvm_intel or kvm_amd; virtualization may be off in the firmware",
-		     "KVM is not loaded");
+		tell(x, FINE, NULL, "KVM is loaded");
 }
 
 /*
@@ -153,18 +157,40 @@ static bool takes_signed_modules_only(const struct examination *x)
 		!strstr(line, "[none]"));
 }
 
+/* In the kernel, or in a module. */
+static bool has_function(const struct examination *x, const char *name)
+{
+	char text[LINE], line[LINE];
+
+	snprintf(text, sizeof(text), "%s\n", name);
+	if (find_line(x, "/proc/kallsyms", text, line))
+		return true;
+	snprintf(text, sizeof(text), "%s\t", name);
+	return find_line(x, "/proc/kallsyms", text, line);
+}
+
 /* Functions that the module places probes on, if it is to be loaded. */
 static void look_at_symbols(struct examination *x)
 {
-	char line[LINE];
+	static const struct {
+		const char *name, *without;
+		bool is_of_kvm;
+	} functions[] = {
+		{ "do_madvise", "discards could not be seen", false },
+		{ "__x64_sys_process_madvise", "discards could not be seen", false },
+		{ "kvm_set_memory_region", "no guest could be adopted", true },
+		{ "kvm_arch_destroy_vm", "the end of guests could not be seen", true },
+	};
+	size_t i;
 
-	if (!find_line(x, "/proc/kallsyms", " do_madvise\n", line))
+	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		if ((functions[i].is_of_kvm && !there(x, "/sys/module/kvm")) ||
+		    has_function(x, functions[i].name))
+			continue;
 		tell(x, PROBLEM, "this kernel is not supported; please report it",
-		     "the kernel has no function do_madvise: discards could not be seen");
-	if (there(x, "/sys/module/kvm") &&
-	    !find_line(x, "/proc/kallsyms", "kvm_set_memory_region\t", line))
-		tell(x, PROBLEM, "this kernel is not supported; please report it",
-		     "KVM has no function kvm_set_memory_region: no guest could be adopted");
+		     "%s has no function %s: %s", functions[i].is_of_kvm ? "KVM" : "the kernel",
+		     functions[i].name, functions[i].without);
+	}
 }
 
 /* A byte after four of attributes. */
@@ -250,6 +276,13 @@ static void look_at_probes(struct examination *x)
 		fine = false;
 		tell(x, PROBLEM, "echo 1 > /sys/kernel/debug/kprobes/enabled",
 		     "probes are off (kprobes/enabled): guests are not adopted, discards not seen");
+	}
+	if (find_line(x, "/sys/kernel/debug/mrm/missed", "slots ", line) &&
+	    strcmp(line, "slots 0\n")) {
+		fine = false;
+		tell(x, HINT, "guests that are not adopted are when they are started again",
+		     "memory slots of guests that may have gone unseen: %.*s",
+		     (int)strcspn(line + 6, "\n"), line + 6);
 	}
 	if (find_line(x, "/sys/kernel/debug/mrm/missed", "discards ", line) &&
 	    strcmp(line, "discards 0\n")) {
@@ -461,7 +494,8 @@ const struct command command_doctor = {
 		"and its hook where there is libvirt, KSM, huge pages.  As root it sees more.  Ends\n"
 		"with status 1 when there is a problem.\n"
 		"\n"
-		"  --host DIR          look at the /proc, /sys and /lib/modules below DIR\n",
+		"  --host DIR          look at the files below DIR instead, a copy of a host's\n"
+		"                      /proc, /sys, /lib/modules, /etc/libvirt, /run and /dev\n",
 	.options = "H",
 	.run = run,
 };

@@ -350,7 +350,13 @@ static void test_doctor(void)
 	tap_has(output, "no function do_madvise", "a kernel that lacks a function");
 	run(HOST "mkdir -p $H/sys/module/kvm $H/lib/modules/$(uname -r)/updates; "
 		 "echo updates/kvm_mrm.ko: >$H/lib/modules/$(uname -r)/modules.dep; "
-		 "printf '0 T do_madvise\n0 t kvm_set_memory_region\t[kvm]\n' >$H/proc/kallsyms");
+		 "printf '0 T do_madvise\n0 T __x64_sys_process_madvise\n' >$H/proc/kallsyms");
+	expect(1, "KVM has no function kvm_set_memory_region", DOCTOR);
+	tap_has(output, "KVM has no function kvm_arch_destroy_vm", "and which else");
+	run(HOST "printf '0 t __kvm_set_memory_region\t[kvm]\n0 t kvm_arch_destroy_vm\t[kvm]\n' "
+		 ">>$H/proc/kallsyms; mkdir $H/dev");
+	expect(1, "KVM is loaded, but there is no /dev/kvm", DOCTOR);
+	run(HOST "touch $H/dev/kvm");
 	expect(1, "kvm_mrm is not loaded\n", DOCTOR);
 	tap_has(output, "1 problems, 0 hints", "nothing else");
 	run(HOST "mkdir -p $H/sys/module/module/parameters; "
@@ -370,6 +376,14 @@ static void test_doctor(void)
 	run(HOST "echo '[none] integrity confidentiality' >$H/sys/kernel/security/lockdown");
 	expect(1, "kvm_mrm is not loaded\n", DOCTOR);
 	run(HOST "ln -s ${T#--sysfs=} $H/sys/kernel/mrm");
+	expect(0, "kvm_mrm is loaded", DOCTOR);
+	run(HOST "mkdir -p $H/sys/kernel/debug/mrm $H/sys/kernel/debug/kprobes; "
+		 "printf 'slots 3\ndiscards 4\n' >$H/sys/kernel/debug/mrm/missed; "
+		 "echo 0 >$H/sys/kernel/debug/kprobes/enabled");
+	expect(1, "probes are off (kprobes/enabled)", DOCTOR);
+	tap_has(output, "memory slots of guests that may have gone unseen: 3", "what was missed");
+	tap_has(output, "calls of madvise() that may have gone unseen: 4", "of both kinds");
+	run(HOST "rm -r $H/sys/kernel/debug");
 	expect(0, "kvm_mrm is loaded", DOCTOR);
 	tap_has(output, "VMs that are adopted: 2 of 2", "VMs are counted");
 	if (!geteuid())
