@@ -23,7 +23,8 @@ user:				## build mrmctl and mrmd
 	$(MAKE) -C userspace
 
 install: module user		## install module, mrmctl, mrmd, man pages and completion (DESTDIR, PREFIX)
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) \
+		INSTALL_MOD_DIR=updates modules_install
 	$(MAKE) -C userspace install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(if $(DESTDIR),,depmod -a)
 
