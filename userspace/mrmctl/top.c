@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,6 +74,32 @@ static void summary_scan(const struct top *top, char *text, size_t size)
 			 scanned, broken, cpu / 1e7);
 }
 
+/* What balloons hold, and should. */
+static void summary_balloons(const struct top *top, char *text, size_t size)
+{
+	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX];
+	uint64_t held = 0, target = 0;
+	size_t i;
+
+	for (i = 0; i < top->now.vms.count; i++) {
+		held += top->now.vms.vm[i].value[MRM_VM_BALLOON_BYTES];
+		target += top->now.vms.vm[i].value[MRM_VM_BALLOON_TARGET_BYTES];
+	}
+	snprintf(text, size, "MEMCTL:  %s held by balloons, %s should be",
+		 mrm_format_mib(a, sizeof(a), held), mrm_format_mib(b, sizeof(b), target));
+}
+
+/* ", N WORD/s": how fast a counter grows, when that is known. */
+static void add_rate(const struct top *top, enum mrm_host_counter counter, const char *word,
+		     char *text, size_t size)
+{
+	size_t length = strlen(text);
+	double rate;
+
+	if (sample_host_rate(&top->now, &top->before, counter, &rate))
+		snprintf(text + length, size - length, ", %.0f %s/s", rate, word);
+}
+
 /**
  * top_summary() - a line about the host
  * @top: what is shown
@@ -111,6 +138,29 @@ void top_summary(const struct top *top, unsigned int line, char *text, size_t si
 			 mrm_format_percent(e, sizeof(e), value[MRM_HOST_SAVED_PAGES],
 					    value[MRM_HOST_RESIDENT_PAGES]),
 			 pages(top, MRM_HOST_ZERO_PAGES, d));
+		break;
+	case 4:
+		summary_balloons(top, text, size);
+		break;
+	case 5:
+		snprintf(text, size, "ZIP:     %s zipped, %s needed for it",
+			 pages(top, MRM_HOST_ZIPPED_PAGES, a),
+			 bytes(top, MRM_HOST_ZIPPED_BYTES, b));
+		add_rate(top, MRM_HOST_ZIPS, "zipped", text, size);
+		add_rate(top, MRM_HOST_UNZIPS, "unzipped", text, size);
+		break;
+	case 6:
+		snprintf(text, size, "SWAP:    %s swapped", pages(top, MRM_HOST_SWAPPED_PAGES, a));
+		add_rate(top, MRM_HOST_SWAP_OUTS, "written", text, size);
+		add_rate(top, MRM_HOST_SWAP_INS, "read", text, size);
+		break;
+	case 7:
+		snprintf(text, size,
+			 "LARGE:   %s, %s held by broken ones, %" PRIu64 " broken, %" PRIu64
+			 " rebuilt",
+			 mrm_format_mib(a, sizeof(a), value[MRM_HOST_LARGE_PAGES] << 21),
+			 bytes(top, MRM_HOST_LARGE_HELD, b), value[MRM_HOST_LARGE_BROKEN],
+			 value[MRM_HOST_LARGE_REBUILT]);
 		break;
 	default:
 		summary_scan(top, text, size);
@@ -171,7 +221,8 @@ const struct command command_top = {
 		"  -d, --delay SECS    between two refreshes, such as 0.5 (default 2)\n"
 		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, size, granted,\n"
 		"                      target, active, balloon, balloon-target, shared, large, held,\n"
-		"                      zipped, swapped, scan, break, unzip, swap-in, state\n"
+		"                      zipped, swapped, scan, break, zip, unzip, swap-out, swap-in,\n"
+		"                      state\n"
 		"  -r, --reverse       turn the order round\n"
 		"\n"
 		"With --json, it prints one object in a line for every refresh, as with -b.\n",

@@ -7,7 +7,7 @@
 #include "vmtable.h"
 
 /* Lines of the summary above the table of VMs. */
-#define SUMMARY_LINES 5
+#define SUMMARY_LINES 9
 
 /* Columns of the terminal that a name may take. */
 #define TOP_NAME_MAX 24

@@ -42,7 +42,9 @@ static const struct {
 	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP },
 	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", MRM_VM_SCANNED_PAGES, TOP, true },
 	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", MRM_VM_BROKEN_PAGES, TOP, true },
+	[VM_KEY_ZIP_RATE] = { "zip", "ZIP/S", MRM_VM_ZIPS, TOP, true },
 	[VM_KEY_UNZIP_RATE] = { "unzip", "UNZIP/S", MRM_VM_UNZIPS, TOP, true },
+	[VM_KEY_SWAP_OUT_RATE] = { "swap-out", "SWOUT/S", MRM_VM_SWAP_OUTS, TOP, true },
 	[VM_KEY_SWAP_IN_RATE] = { "swap-in", "SWIN/S", MRM_VM_SWAP_INS, TOP, true },
 	[VM_KEY_STATE] = { "state", "STATE", -1, LIST | TOP },
 };
@@ -99,7 +101,7 @@ int vm_key_rate(enum vm_key key)
  */
 int vm_sort_option(const struct vm_view *view, const char *name, enum vm_key *key)
 {
-	char known[160] = "";
+	char known[256] = "";
 	enum vm_key found;
 	size_t i;
 

@@ -84,18 +84,20 @@ static void test_print(void)
 	vms[2].have &= ~MRM_WANT(MRM_VM_LARGE_PAGES);
 	vms[2].value[MRM_VM_BLOCKED_VCPUS] = 1;
 	vms[2].have &= ~MRM_WANT(MRM_VM_TARGET_BYTES);
-	check_table(VM_TABLE_TOP,
-		    "NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
-		    "  LARGE  HELD  ZIPPED  SWAPPED  SCAN/S  BREAK/S  UNZIP/S  SWIN/S  STATE\n"
-		    "-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		    "    0.0   0.0     3.0      0.0       0        0        0       0  on\n"
-		    "db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		    "    4.0   1.5     0.0      0.0       -        -        -       -"
-		    "  on; not adopted: hugetlb\n"
-		    "web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		    "      -   0.0     0.0      7.0      20        0        0       0"
-		    "  blocked; on\n",
-		    "the VMs in top");
+	check_table(
+		VM_TABLE_TOP,
+		"NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
+		"  LARGE  HELD  ZIPPED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
+		"  UNZIP/S  SWOUT/S  SWIN/S  STATE\n"
+		"-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
+		"    0.0   0.0     3.0      0.0       0        0      0        0        0       0  on\n"
+		"db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
+		"    4.0   1.5     0.0      0.0       -        -      -        -        -       -"
+		"  on; not adopted: hugetlb\n"
+		"web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
+		"      -   0.0     0.0      7.0      20        0      0        0        0       0"
+		"  blocked; on\n",
+		"the VMs in top");
 }
 
 /**
