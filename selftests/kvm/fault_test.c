@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "fault.h"
 #include "mrm.h"
 #include "tap.h"
@@ -43,6 +44,11 @@ static struct vm_process vm, neighbour;
  * @SHARED: and all of it is shared
  * @CHANGING: and some pages are going to hold something else
  * @HOLES: and some were discarded
+ * @LARGE: nothing was ever written, and there are pages of 2 MiB
+ * @THIN_ONES: filled with different contents, that can be zipped and not shared
+ * @ZIPPED: and all of it is zipped
+ * @THICK: filled with different contents, that cannot; there is a swap file
+ * @SWAPPED: and all of it is in swap
  */
 enum before {
 	NO_VM,
@@ -52,6 +58,11 @@ enum before {
 	SHARED,
 	CHANGING,
 	HOLES,
+	LARGE,
+	THIN_ONES,
+	ZIPPED,
+	THICK,
+	SWAPPED,
 };
 
 /**
@@ -183,6 +194,19 @@ static long read_files(void)
 	return within < 0 ? within : left_alone < 0 ? left_alone : 0;
 }
 
+static long reclaim(void)
+{
+	return mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+}
+
+static long hand_over(void)
+{
+	char text[MRM_TEXT];
+
+	/* The second time, it has it. */
+	return *mrm_vm_text(vm.pid, "swap_file", text) ? 0 : disk_hand_over(DISK_RAM, vm.pid);
+}
+
 static const struct operation operations[] = {
 	{ "loading the module", NO_VM, .here = load, .shared = -1 },
 	{ "adoption", NO_SLOTS, .in_vm = adopt },
@@ -199,6 +223,14 @@ static const struct operation operations[] = {
 	{ "sharing switched off", SHARED, .here = share_nothing, .shared = PAGES },
 	{ "VMs kept apart", SHARED, .here = keep_apart, .shared = 0 },
 	{ "reading all files", SHARED, .here = read_files, .shared = 2 * PAGES },
+	{ "first write to a large page", LARGE, .in_vm = guest_writes },
+	{ "zipping", THIN_ONES, .here = reclaim },
+	{ "unzipping by the guest", ZIPPED, .in_vm = guest_reads },
+	{ "unzipping by user space", ZIPPED, .in_vm = user_reads },
+	{ "a swap file", THIN_ONES, .here = hand_over },
+	{ "writing to swap", THICK, .here = reclaim },
+	{ "reading from swap by the guest", SWAPPED, .in_vm = guest_reads },
+	{ "reading from swap by user space", SWAPPED, .in_vm = user_reads },
 };
 
 static struct {
@@ -231,12 +263,19 @@ static void start(struct vm_process *p, enum before before)
 	size_t i;
 
 	process_start(p, &(struct vm_config){ .pages = PAGES, .no_slots = before == NO_SLOTS });
-	if (before < FILLED)
+	if (before < FILLED || before == LARGE)
 		return;
 	for (i = 0; i < PAGES; i++)
-		p->states[i] = 1 + i % KEYS;
+		p->states[i] = before >= THICK ? 1 + i :
+			       before >= THIN_ONES ? (1 + i) | THIN : 1 + i % KEYS;
 	if (process_guest(p, GUEST_FILL, 0, PAGES))
 		tap_bail("the guest cannot fill its memory");
+}
+
+static bool has_nothing(void *unused)
+{
+	(void)unused;
+	return !reclaim() && !mrm_vm_get(vm.pid, "private_pages");
 }
 
 static void prepare(enum before before)
@@ -248,11 +287,22 @@ static void prepare(enum before before)
 			tap_bail("the module does not unload");
 		return;
 	}
+	mrm_set("alloc_guest_large_page", before == LARGE ? "1" : "0");
+	mrm_set("zip_max", before >= THICK ? "0" : "50");
 	/* They share with each other. */
 	mrm_set("share_force_salting", "1");
 	start(&vm, before);
 	start(&neighbour, before == NO_SLOTS ? EMPTY : before);
-	if (before >= SHARED && (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
+	if (before >= THIN_ONES) {
+		mrm_vm_set(vm.pid, "share", "0");
+		if (before >= THICK && hand_over())
+			tap_bail("no swap file");
+		if ((before == ZIPPED || before == SWAPPED) &&
+		    !wait_until(has_nothing, NULL, MRM_LONG))
+			tap_bail("not all can be taken");
+		return;
+	}
+	if (before >= SHARED && before <= HOLES && (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
 		tap_bail("not all is shared");
 	for (i = 0; i < SOME; i++) {
 		if (before == CHANGING)
@@ -451,6 +501,7 @@ static void test_storm(void)
 int main(void)
 {
 	unsigned int i;
+	bool has_disk;
 
 	if (!fault_begin()) {
 		tap_skip("the kernel has no fault injection", "every allocation fails in turn");
@@ -461,7 +512,13 @@ int main(void)
 		       -1, 0);
 	if (outcome == MAP_FAILED)
 		tap_bail("no memory");
+	has_disk = disk_ram();
 	for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		if (!has_disk && (operations[i].before >= THICK ||
+				  operations[i].here == hand_over)) {
+			tap_skip("no RAM disk", operations[i].name);
+			continue;
+		}
 		fail_in_turn(&operations[i]);
 		/* The module is another one. */
 		if (operations[i].before == NO_VM)

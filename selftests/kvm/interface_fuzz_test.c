@@ -511,6 +511,26 @@ static void test_hash_bits(void)
 	tap_text(text, "64\n", "hash_bits: and changes nothing");
 }
 
+/* How much to take from a VM; what it has is less than that. */
+static void test_reclaim(void)
+{
+	static const struct junk refused[] = {
+		TEXT_OF("-1"), TEXT_OF("18446744073709551616"), TEXT_OF("99999999999999999999999"),
+		TEXT_OF("x"), TEXT_OF("\n"), TEXT_OF("%s"), TEXT_OF("7 7"), { many, sizeof(many) },
+	};
+	long before = mrm_vm_get(vm.pid, "reclaimed_bytes");
+	unsigned int i, wrong = 0;
+	char path[96];
+
+	snprintf(path, sizeof(path), MRM_DEBUGFS "/vm/%d/reclaim", vm.pid);
+	for (i = 0; i < COUNT(refused); i++)
+		wrong += write_bytes(path, refused[i].text, refused[i].bytes) >= 0;
+	tap_equal(wrong, 0, "reclaim: junk is refused");
+	tap_equal(mrm_vm_get(vm.pid, "reclaimed_bytes"), before, "reclaim: and takes nothing");
+	tap_ok(write_bytes(path, "18446744073709551615", 20) == 20 &&
+	       write_bytes(path, "0", 1) == 1, "reclaim: any number is taken");
+}
+
 int main(void)
 {
 	const struct vm_config config = { .pages = RAM_PAGES };
@@ -541,6 +561,7 @@ int main(void)
 			test_limits(&files[i]);
 	}
 	test_hash_bits();
+	test_reclaim();
 	test_log();
 	snprintf(salt, sizeof(salt), MRM_SYSFS "/vm/%d/salt", vm.pid);
 	test_secret(salt);
