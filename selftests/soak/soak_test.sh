@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Guests boot, work, balloon, die and are replaced, under full scanning, for
-# MRM_SOAK_MINUTES.  What is done to which guest is drawn from a seed, which is
+# Guests boot, work, balloon, are taken from, die and are replaced, under scanning, with large
+# pages and without, for MRM_SOAK_MINUTES.  What is done to which guest is drawn from a seed, which is
 # printed; MRM_SOAK_SEED sets it.  After each step every guest has verified its
 # memory, and every few steps the module recounts every page (debugfs check).
 
@@ -104,6 +104,20 @@ gets_a_salt() {
 	echo "salt$drawn" >"$(vm_dir "$1")/salt"
 }
 
+# A quarter of it is shared or zipped, as when memory is short.
+gives_unasked() {
+	local zips
+	zips=$(vm_counter "$1" zips)
+	echo $((mib[slot] << 18)) >"$mrm_debug/vm/$(guest_pid "$1")/reclaim" &&
+		vm_counter_is "$1" zips -gt "$zips"
+}
+
+# Those to come, and what this one has not touched yet.
+large_pages() {
+	local on=$((1 - $(<"$mrm/alloc_guest_large_page")))
+	echo "$on" >"$mrm/alloc_guest_large_page"
+}
+
 # One thing is done to one guest, and all of them must get on.
 step() {
 	local slot name
@@ -111,7 +125,7 @@ step() {
 	draw ${#slots[@]}
 	slot=$drawn
 	name=${guest[$slot]}
-	draw 10
+	draw 12
 	case $drawn in
 	0 | 1 | 2 | 3)
 		draw 33
@@ -121,6 +135,8 @@ step() {
 	4) check "$steps: $name stands still" stands_still "$name" ;;
 	5) check "$steps: $name shares nothing" shares_nothing_for_a_while "$name" ;;
 	6) check "$steps: $name gets a salt" gets_a_salt "$name" ;;
+	10) check "$steps: $name is taken from" gives_unasked "$name" ;;
+	11) check "$steps: large pages or no more" large_pages ;;
 	*)
 		case $drawn in
 		7) check "$steps: $name is killed" ends_by_sigkill "$name" ;;
