@@ -68,7 +68,8 @@ struct mrm_vm;
  * @MRM_LARGE_LEFT: parts that are guest pages'
  * @MRM_LARGE_IS_BROKEN: not all are
  * @MRM_LARGE_IS_REBUILT: it has not been mapped as a whole since it was rebuilt
- * @MRM_LARGE_SAVES: those that breaking it would save, a byte for each 64
+ * @MRM_LARGE_SAVES: those that breaking it would save, a byte for each 64, whose highest bit
+ *	tells that these have been scanned
  */
 enum mrm_large_word {
 	MRM_LARGE_LEFT,

@@ -380,13 +380,16 @@ void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index)
 	mrm_entry_unmap(vm, first_of(index), PARTS);
 }
 
+#define SCANNED		0x80UL	/* in each byte of MRM_LARGE_SAVES */
+#define ALL_SCANNED	(SCANNED * 0x0101010101010101UL)
+
 /* Of all eight bytes. */
 static unsigned int sum_of_bytes(unsigned long word)
 {
 	unsigned int sum = 0;
 
 	for (; word; word >>= 8)
-		sum += word & 0xff;
+		sum += word & (SCANNED - 1);
 	return sum;
 }
 
@@ -401,27 +404,32 @@ static unsigned int sum_of_bytes(unsigned long word)
 bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look)
 {
 	struct page *part = mrm_guest_page_get(vm, index);
+	unsigned long saves;
 	bool large;
 
 	if (!part)
 		return false;
 	large = mrm_frame_is_large(part);
-	if (large)
+	if (large) {
+		saves = READ_ONCE(*mrm_large_word(part, MRM_LARGE_SAVES));
 		*look = (struct mrm_large_look){
 			.rebuilt = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_REBUILT)),
 			.broken = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_BROKEN)),
-			.saves = sum_of_bytes(READ_ONCE(*mrm_large_word(part, MRM_LARGE_SAVES))),
+			.scanned = (saves & ALL_SCANNED) == ALL_SCANNED,
+			.saves = sum_of_bytes(saves),
 		};
+	}
 	put_page(part);
 	return large;
 }
 
 static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n, bool begins)
 {
-	unsigned long value = READ_ONCE(*word), byte = begins ? 0 : value >> shift & 0xff;
+	unsigned long value = READ_ONCE(*word);
+	unsigned long byte = begins ? 0 : value >> shift & (SCANNED - 1);
 
 	/* Another pass may have ended in the middle of it. */
-	byte = min_t(unsigned long, byte + n, WORD_PARTS);
+	byte = min_t(unsigned long, byte + n, WORD_PARTS) | SCANNED;
 	WRITE_ONCE(*word, (value & ~(0xffUL << shift)) | byte << shift);
 }
 

@@ -36,10 +36,11 @@ enum mrm_large_event { MRM_LARGE_WAS_POPULATED, MRM_LARGE_WAS_BROKEN, MRM_LARGE_
  * struct mrm_large_look - what a large frame is like
  * @broken: it is
  * @rebuilt: it was, and has not been mapped as a whole since
+ * @scanned: all of it has been
  * @saves: parts that breaking it would save
  */
 struct mrm_large_look {
-	bool broken, rebuilt;
+	bool broken, rebuilt, scanned;
 	unsigned int saves;
 };
 

@@ -86,15 +86,20 @@ static bool is_short(void)
 	return READ_ONCE(state) != MRM_HIGH;
 }
 
-/* Break the one that a guest page is in, and share what can be shared of it. */
-static void break_and_share(struct mrm_vm *vm, unsigned long index)
+/* As the scanner does: share what can be, or find out what breaking a large frame would save. */
+static void scan(struct mrm_vm *vm, unsigned long index)
 {
 	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
 
-	if (mrm_share_break_large(vm, index))
-		return;
 	for (i = 0; i < MRM_LARGE_PAGES; i += MRM_SHARE_BLOCK)
 		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
+}
+
+/* Break the one that a guest page is in, and share what can be shared of it. */
+static void break_and_share(struct mrm_vm *vm, unsigned long index)
+{
+	if (!mrm_share_break_large(vm, index))
+		scan(vm, index);
 }
 
 /**
@@ -131,7 +136,15 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		break_and_share(vm, index);
 		return;
 	}
-	if (!s->saved || look.saves < s->saved)
+	if (!s->saved)
+		return;
+	/* The host has filled up faster than it is scanned. */
+	if (!look.scanned) {
+		scan(vm, index);
+		if (!mrm_guest_large_look(vm, index, &look) || look.broken)
+			return;
+	}
+	if (look.saves < s->saved)
 		return;
 	if (s->all || !is_mapped(vm, index)) {
 		break_and_share(vm, index);
