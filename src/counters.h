@@ -39,6 +39,8 @@ struct mrm_vm;
  * @MRM_SWAP_OUTS: guest pages written to swap so far
  * @MRM_SWAP_INS: guest pages read from swap so far
  * @MRM_SWAP_AHEADS: those of them that were read as neighbours of one that was wanted
+ * @MRM_READ_ERRORS: times that a guest page was lost so far, as it could not be read, or was not
+ *	what had been written
  * @MRM_BLOCKS: times that a vCPU was blocked so far
  * @MRM_RECLAIMED_BYTES: memory taken from it so far without the guest's help
  * @MRM_NR_COUNTERS: how many there are
@@ -75,6 +77,7 @@ enum mrm_counter {
 	MRM_SWAP_OUTS,
 	MRM_SWAP_INS,
 	MRM_SWAP_AHEADS,
+	MRM_READ_ERRORS,
 	MRM_BLOCKS,
 	MRM_RECLAIMED_BYTES,
 	MRM_NR_COUNTERS

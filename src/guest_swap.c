@@ -376,11 +376,13 @@ static void have_read(struct read *r, unsigned int i, int err)
 	}
 	/* A neighbour was not asked for: who wants it hears of it. */
 	lost = !i && is_lost(err);
-	if (lost)
+	if (lost) {
+		mrm_count(r->vm, MRM_READ_ERRORS, 1);
 		pr_err_ratelimited("VM %d (%s): slot %lu of %pD %s (%d): the page at %#lx is lost\n",
 				   r->vm->pid, r->vm->name, slot, mrm_swap_file(r->vm),
 				   err == -EUCLEAN ? "does not hold what was written" :
 				   "cannot be read", err, index << PAGE_SHIFT);
+	}
 	mrm_entry_cancel_return(r->vm, index, frame,
 				lost ? mrm_failed_entry(r->entries[i]) : r->entries[i]);
 }

@@ -41,6 +41,7 @@ MRM_HOST_COUNTER(swapped_pages, MRM_SWAPPED);
 MRM_HOST_COUNTER(swap_outs, MRM_SWAP_OUTS);
 MRM_HOST_COUNTER(swap_ins, MRM_SWAP_INS);
 MRM_HOST_COUNTER(swap_aheads, MRM_SWAP_AHEADS);
+MRM_HOST_COUNTER(read_errors, MRM_READ_ERRORS);
 MRM_HOST_COUNTER(reclaimed_bytes, MRM_RECLAIMED_BYTES);
 
 static struct attribute *host_attrs[] = {
@@ -56,6 +57,7 @@ static struct attribute *host_attrs[] = {
 	&host_swap_outs.attr,
 	&host_swap_ins.attr,
 	&host_swap_aheads.attr,
+	&host_read_errors.attr,
 	&host_reclaimed_bytes.attr,
 	NULL
 };
@@ -99,6 +101,7 @@ MRM_VM_COUNTER(unzips, MRM_UNZIPS);
 MRM_VM_COUNTER(zip_misfits, MRM_MISFITS);
 MRM_VM_VALUE(blocked_vcpus, "%d", atomic_read(&vm->blocked));
 MRM_VM_COUNTER(blocks, MRM_BLOCKS);
+MRM_VM_COUNTER(read_errors, MRM_READ_ERRORS);
 MRM_VM_COUNTER(reclaimed_bytes, MRM_RECLAIMED_BYTES);
 
 static struct attribute *vm_attrs[] = {
@@ -116,6 +119,7 @@ static struct attribute *vm_attrs[] = {
 	&vm_swap_aheads.attr,
 	&vm_blocked_vcpus.attr,
 	&vm_blocks.attr,
+	&vm_read_errors.attr,
 	&vm_reclaimed_bytes.attr,
 	NULL
 };

@@ -92,23 +92,33 @@ static void swap_all(const char *when)
 
 static sigjmp_buf stop;
 
-static void on_bus(int signal)
+/* A memory error, as a machine check that the accessing thread has to deal with. */
+static void on_bus(int signal, siginfo_t *info, void *context)
 {
 	(void)signal;
-	siglongjmp(stop, 1);
+	(void)context;
+	siglongjmp(stop, info->si_code == BUS_MCEERR_AR ? 1 : 2);
 }
 
-/* In the VM's process.  Returns how many of so many pages cannot be read, or -1 if one is wrong. */
+/*
+ * In the VM's process.  Returns how many of so many pages cannot be read, -1 if one is wrong, or
+ * -2 if the error is another one.
+ */
 static long count_lost(struct vm *v, void *arg)
 {
 	size_t count = *(size_t *)arg;
 	struct guest_wrong wrong;
+	const struct sigaction action = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
 	volatile long lost = 0;
 	volatile size_t i;
+	int how;
 
-	signal(SIGBUS, on_bus);
+	sigaction(SIGBUS, &action, NULL);
 	for (i = 0; i < count; i++) {
-		if (sigsetjmp(stop, 1))
+		how = sigsetjmp(stop, 1);
+		if (how == 2)
+			return -2;
+		if (how)
 			lost++;
 		else if (guest_check(&v->view, i, &wrong))
 			return -1;
@@ -175,6 +185,7 @@ static void test_corruption(void)
 	wrong = lost(PAGES);
 	tap_between(wrong, 1, 16, "their pages are errors, and no wrong data");
 	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), wrong, "they stay in swap");
+	tap_equal(mrm_vm_get(vm.pid, "read_errors"), wrong, "each is counted");
 	tap_equal(lost(PAGES), wrong, "and errors, as often as they are touched");
 	process_kill(&vm);
 }

@@ -39,6 +39,7 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_SWAPPED_PAGES] = { "swapped_pages", MRM_PAGES, "Swapped" },
 	[MRM_HOST_SWAP_OUTS] = { "swap_outs", MRM_COUNT, "Pages written to swap", true },
 	[MRM_HOST_SWAP_INS] = { "swap_ins", MRM_COUNT, "Pages read from swap", true },
+	[MRM_HOST_READ_ERRORS] = { "read_errors", MRM_COUNT, "Pages lost", true },
 	[MRM_HOST_SWAP_AHEADS] = { "swap_aheads", MRM_COUNT, "Pages read ahead", true },
 	[MRM_HOST_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
 	[MRM_HOST_LARGE_PAGES] = { "large_pages", MRM_LARGE_PAGES, "In large pages" },

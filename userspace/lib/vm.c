@@ -60,6 +60,7 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_SWAP_BAD_PAGES] = { "swap_bad_pages", MRM_PAGES, "Bad in its swap file" },
 	[MRM_VM_SWAP_OUTS] = { "swap_outs", MRM_COUNT, "Pages written to swap", true },
 	[MRM_VM_SWAP_INS] = { "swap_ins", MRM_COUNT, "Pages read from swap", true },
+	[MRM_VM_READ_ERRORS] = { "read_errors", MRM_COUNT, "Pages lost", true },
 	[MRM_VM_SWAP_AHEADS] = { "swap_aheads", MRM_COUNT, "Pages read ahead", true },
 	[MRM_VM_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
 	[MRM_VM_BLOCKED_VCPUS] = { "blocked_vcpus", MRM_COUNT, "vCPUs that wait for memory" },
@@ -83,6 +84,7 @@ const char *const mrm_vm_texts[MRM_VM_TEXT_NR] = {
 	[MRM_VM_STATE] = "share_state",
 	[MRM_VM_SALT] = "salt",
 	[MRM_VM_BALLOON_STATE] = "balloon_state",
+	[MRM_VM_SWAP_FILE] = "swap_file",
 };
 
 static int open_vms(const struct mrm_root *root)
@@ -120,7 +122,7 @@ static bool gone(int vms, const char *entry, uint64_t node)
 }
 
 /* Read what is wanted of one VM.  -ENODEV when it has ended. */
-static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint64_t want)
+static int read_vm(int vms, const char *entry, struct mrm_vm *vm, mrm_want want)
 {
 	bool missing = false;
 	int dir, error, i;
@@ -132,7 +134,7 @@ static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint64_t want)
 	if (dir < 0)
 		return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP ? -ENODEV : dir;
 	for (i = 0; i < MRM_VM_NR + MRM_VM_TEXT_NR; i++) {
-		if (!(want & (1ull << i)))
+		if (!(want & MRM_WANT(i)))
 			continue;
 		if (i < MRM_VM_NR)
 			error = mrm_read_u64(dir, mrm_vm_counters[i].name, &vm->value[i]);
@@ -140,7 +142,7 @@ static int read_vm(int vms, const char *entry, struct mrm_vm *vm, uint64_t want)
 			error = mrm_read_text(dir, mrm_vm_texts[i - MRM_VM_NR],
 					      vm->text[i - MRM_VM_NR], MRM_TEXT_MAX);
 		if (!error)
-			vm->have |= 1ull << i;
+			vm->have |= MRM_WANT(i);
 		missing |= error == -ENOENT || error == -ENODEV;
 	}
 	close(dir);
@@ -189,7 +191,7 @@ static int append(struct mrm_vms *vms, size_t *room, const struct mrm_vm *vm)
  * Return: 0, -ENOMEM, or the error of open(2) for the directory of VMs: -ENODEV
  * when the module has gone.
  */
-int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint64_t want)
+int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, mrm_want want)
 {
 	struct dirent *entry;
 	struct mrm_vm vm;
@@ -258,7 +260,7 @@ bool mrm_vm_matches(const struct mrm_vm *vm, const char *who)
  *
  * Return: 0, -ENODEV when it has ended, or an error of open(2).
  */
-int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint64_t want)
+int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, mrm_want want)
 {
 	uint64_t node = vm->node;
 	char entry[16];

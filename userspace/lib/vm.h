@@ -62,6 +62,7 @@ enum mrm_vm_counter {
 	MRM_VM_SWAP_OUTS,
 	MRM_VM_SWAP_INS,
 	MRM_VM_SWAP_AHEADS,
+	MRM_VM_READ_ERRORS,
 	MRM_VM_RECLAIMED_BYTES,
 	MRM_VM_BLOCKED_VCPUS,
 	MRM_VM_BLOCKS,
@@ -86,6 +87,7 @@ enum mrm_vm_counter {
  * @MRM_VM_STATE: whether its memory is being shared
  * @MRM_VM_SALT: VMs share with equal salt only; readable by root only
  * @MRM_VM_BALLOON_STATE: what mrmd says of its balloon
+ * @MRM_VM_SWAP_FILE: where it is swapped to; readable by root only
  * @MRM_VM_TEXT_NR: how many there are
  */
 enum mrm_vm_text {
@@ -94,14 +96,16 @@ enum mrm_vm_text {
 	MRM_VM_STATE,
 	MRM_VM_SALT,
 	MRM_VM_BALLOON_STATE,
+	MRM_VM_SWAP_FILE,
 	MRM_VM_TEXT_NR,
 };
 
-/* Sets of counters and texts that a reader asks for. */
-#define MRM_WANT(counter) (1ull << (counter))
-#define MRM_WANT_TEXT(text) (1ull << (MRM_VM_NR + (text)))
-_Static_assert(MRM_VM_NR + MRM_VM_TEXT_NR < 64, "a bit for each");
-#define MRM_WANT_ALL ((1ull << (MRM_VM_NR + MRM_VM_TEXT_NR)) - 1)
+/* A set of counters and texts that a reader asks for. */
+typedef unsigned __int128 mrm_want;
+#define MRM_WANT(counter) ((mrm_want)1 << (counter))
+#define MRM_WANT_TEXT(text) MRM_WANT(MRM_VM_NR + (text))
+_Static_assert(MRM_VM_NR + MRM_VM_TEXT_NR < 128, "a bit for each");
+#define MRM_WANT_ALL (MRM_WANT(MRM_VM_NR + MRM_VM_TEXT_NR) - 1)
 
 /**
  * struct mrm_vm - a VM as last read
@@ -116,7 +120,7 @@ struct mrm_vm {
 	uint64_t node;
 	uint64_t value[MRM_VM_NR];
 	char text[MRM_VM_TEXT_NR][MRM_TEXT_MAX];
-	uint64_t have;
+	mrm_want have;
 };
 
 /**
@@ -132,11 +136,11 @@ struct mrm_vms {
 extern const struct mrm_counter mrm_vm_counters[MRM_VM_NR];
 extern const char *const mrm_vm_texts[MRM_VM_TEXT_NR];
 
-int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, uint64_t want);
+int mrm_vms_read(const struct mrm_root *root, struct mrm_vms *vms, mrm_want want);
 void mrm_vms_free(struct mrm_vms *vms);
 
 bool mrm_vm_matches(const struct mrm_vm *vm, const char *who);
-int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, uint64_t want);
+int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, mrm_want want);
 int mrm_vm_write(const struct mrm_root *root, const struct mrm_vm *vm, const char *file,
 		 const char *value);
 

@@ -48,7 +48,7 @@ struct json_object *json_from_host(const struct mrm_host *host)
  *
  * Return: a new object.
  */
-struct json_object *json_from_vm(const struct mrm_vm *vm, uint64_t want)
+struct json_object *json_from_vm(const struct mrm_vm *vm, mrm_want want)
 {
 	struct json_object *object = json_object_new_object();
 	int i;

@@ -11,7 +11,7 @@
 #include "vm.h"
 
 struct json_object *json_from_host(const struct mrm_host *host);
-struct json_object *json_from_vm(const struct mrm_vm *vm, uint64_t want);
+struct json_object *json_from_vm(const struct mrm_vm *vm, mrm_want want);
 void json_add(struct json_object *object, const char *key, struct json_object *value);
 void json_print_ascii(FILE *file, const char *text);
 int json_finish(struct json_object *object, bool pretty);

@@ -92,6 +92,8 @@ static void print_vm(const struct mrm_vm *vm)
 			print_counter(vm, i);
 	if (vm->have & MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
 		print_words("Balloon", vm->text[MRM_VM_BALLOON_STATE]);
+	if (*vm->text[MRM_VM_SWAP_FILE])
+		print_words("Swap file", vm->text[MRM_VM_SWAP_FILE]);
 }
 
 static int print_ranges(const struct mrm_ranges *ranges)

@@ -207,7 +207,8 @@ static void put_self(FILE *file, bool loaded, bool libvirt)
  */
 int metrics_write(FILE *file, const struct mrm_root *root, bool libvirt)
 {
-	uint64_t want = MRM_WANT_ALL & ~MRM_WANT_TEXT(MRM_VM_SALT);
+	mrm_want want = MRM_WANT_ALL & ~MRM_WANT_TEXT(MRM_VM_SALT) &
+			~MRM_WANT_TEXT(MRM_VM_SWAP_FILE);
 	struct mrm_host host;
 	struct mrm_vms vms;
 	int error = 0, i;

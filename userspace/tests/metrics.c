@@ -72,6 +72,7 @@ static void check_swap(const char *text)
 		"mrm_vm_swap_bad_bytes{vm=\"swaps\",pid=\"8\"} 24576",
 		"mrm_vm_swap_ins_total{vm=\"swaps\",pid=\"8\"} 7",
 		"mrm_vm_swap_aheads_total{vm=\"swaps\",pid=\"8\"} 2",
+		"mrm_vm_read_errors_total{vm=\"swaps\",pid=\"8\"} 1",
 		"mrm_vm_swap_outs_total{vm=\"swaps\",pid=\"8\"} 8",
 		"mrm_vm_blocked_vcpus{vm=\"swaps\",pid=\"8\"} 9",
 		"mrm_vm_blocks_total{vm=\"swaps\",pid=\"8\"} 10",
@@ -215,6 +216,7 @@ void test_metrics(const char *source)
 	tree_write(&tree, "vm/8/swap_bad_pages", "6");
 	tree_write(&tree, "vm/8/swap_ins", "7");
 	tree_write(&tree, "vm/8/swap_aheads", "2");
+	tree_write(&tree, "vm/8/read_errors", "1");
 	tree_write(&tree, "vm/8/swap_outs", "8");
 	tree_write(&tree, "vm/8/blocked_vcpus", "9");
 	tree_write(&tree, "vm/8/blocks", "10");
