@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -282,6 +283,47 @@ static void test_discard(void)
 	process_stop(&vm);
 }
 
+/*
+ * In the VM's process.  Returns how many ms it took to fault another page in and to change the
+ * address space, while one is being read, which goes on.
+ */
+static long fault_meanwhile(struct vm *v, void *unused)
+{
+	static pthread_t reader;
+	long begun;
+	void *p;
+
+	(void)unused;
+	if (pthread_create(&reader, NULL, touch_first, v))
+		return -1;
+	if (!wait_until(one_waits, NULL, MRM_LONG))
+		return -2;
+	begun = now_ms();
+	*(volatile uint8_t *)vm_page(v, PAGES - 1) = 1;
+	p = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || munmap(p, PAGE_SIZE))
+		return -3;
+	return now_ms() - begun;
+}
+
+/* Who waits for the disk holds nobody up, and can be killed. */
+static void test_waiting(void)
+{
+	long begun;
+
+	start(4 << 20);
+	swap_all("before one waits");
+	tap_equal(process_discard(&vm, PAGES - 1, 1), 0, "one page is discarded");
+	set_table(slow_table());
+	tap_between(process_call(&vm, fault_meanwhile, NULL, 0), 0, SLOW_MS / 2,
+		    "while one is being read another is faulted in, and memory is mapped (ms)");
+	begun = now_ms();
+	process_kill(&vm);
+	tap_between(now_ms() - begun, 0, SLOW_MS / 2, "who waits for it can be killed (ms)");
+	set_table(good_table());
+	mrm_nothing_left("after it was killed");
+}
+
 int main(void)
 {
 	mrm_begin();
@@ -298,6 +340,7 @@ int main(void)
 	test_read_errors();
 	test_corruption();
 	test_discard();
+	test_waiting();
 	test_truncated();
 	mrm_nothing_left("after them");
 	tap_ok(disk_remove(NAME), "nobody has the disk open");
