@@ -247,6 +247,13 @@ static bool one_waits(void *unused)
 	return waits;
 }
 
+/* A thread reads the first page, which is in swap, and waits for the disk. */
+static bool begin_read(struct vm *v, pthread_t *reader)
+{
+	return !pthread_create(reader, NULL, touch_first, v) &&
+	       wait_until(one_waits, NULL, MRM_LONG);
+}
+
 /* In the VM's process.  Returns how many ms it took to discard what is being read. */
 static long discard_meanwhile(struct vm *v, void *unused)
 {
@@ -254,13 +261,11 @@ static long discard_meanwhile(struct vm *v, void *unused)
 	long begun, took;
 
 	(void)unused;
-	if (pthread_create(&reader, NULL, touch_first, v))
+	if (!begin_read(v, &reader))
 		return -1;
-	if (!wait_until(one_waits, NULL, MRM_LONG))
-		return -2;
 	begun = now_ms();
 	if (vm_discard(v, 0, PAGES))
-		return -3;
+		return -2;
 	took = now_ms() - begun;
 	pthread_join(reader, NULL);
 	return took;
@@ -294,15 +299,13 @@ static long fault_meanwhile(struct vm *v, void *unused)
 	void *p;
 
 	(void)unused;
-	if (pthread_create(&reader, NULL, touch_first, v))
+	if (!begin_read(v, &reader))
 		return -1;
-	if (!wait_until(one_waits, NULL, MRM_LONG))
-		return -2;
 	begun = now_ms();
 	*(volatile uint8_t *)vm_page(v, PAGES - 1) = 1;
 	p = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED || munmap(p, PAGE_SIZE))
-		return -3;
+		return -2;
 	return now_ms() - begun;
 }
 
