@@ -138,6 +138,20 @@ does_not_fit() {
 	return "$failed"
 }
 
+# A guest that was admitted and is on its way: what it will have always nobody else gets, but
+# what is left.
+is_promised() {
+	local saved failed=0
+	saved=$(counter limit_bytes) && echo $((192 << 20)) >"$mrm/limit_bytes" &&
+		virsh -q dumpxml --inactive b | "$mrmctl" admit b &&
+		mrmctl_refuses "guests that are starting" --live a min=100MiB &&
+		vm_counter_is a min_bytes -eq 0 && mrmctl_sets --live a min=10MiB &&
+		"$mrmctl" admit --stop b && mrmctl_sets --live a min=100MiB || failed=1
+	mrmctl_sets --live a min=
+	echo "$saved" >"$mrm/limit_bytes"
+	return "$failed"
+}
+
 not_twice() {
 	! "$mrmctl" qmp bare "$1"
 }
@@ -249,8 +263,9 @@ check "a start that cannot be is refused in words" \
 	start_refused b "its min, 4GiB, is more than its memory"
 if [ -e "$mrm/unreserved_bytes" ]; then
 	check "one that does not fit is, too" does_not_fit
+	check "what a guest was promised that is starting another cannot have" is_promised
 else
-	skip "one that does not fit is, too" "the module has no unreserved_bytes"
+	skip "starts that do not fit" "the module has no unreserved_bytes"
 fi
 settings b "salt='b'" --config
 check "another one is not" guest_start b

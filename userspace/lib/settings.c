@@ -154,8 +154,29 @@ static const char *kernel_value(const struct mrm_settings *settings, enum mrm_se
 	return number;
 }
 
+static uint64_t read_min(const struct mrm_root *root, const struct mrm_vm *vm)
+{
+	uint64_t min = 0;
+	char file[64];
+
+	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, files[MRM_MIN]);
+	mrm_read_u64(root->fd, file, &min);
+	return min;
+}
+
+/* The kernel knows the mins of VMs that run; of the rest so much is promised. */
+static bool fits(const struct mrm_root *root, const struct mrm_vm *vm, uint64_t min,
+		 uint64_t promised)
+{
+	uint64_t now = read_min(root, vm), unreserved;
+
+	if (!promised || min <= now || mrm_read_u64(root->fd, "unreserved_bytes", &unreserved))
+		return true;
+	return promised <= unreserved && min - now <= unreserved - promised;
+}
+
 static int apply_one(const struct mrm_root *root, const struct mrm_vm *vm,
-		     const struct mrm_settings *settings, enum mrm_setting which,
+		     const struct mrm_settings *settings, enum mrm_setting which, uint64_t promised,
 		     mrm_refused refused, void *data)
 {
 	const char *value;
@@ -165,7 +186,10 @@ static int apply_one(const struct mrm_root *root, const struct mrm_vm *vm,
 	if (!settings->given[which])
 		return 0;
 	value = kernel_value(settings, which, number);
-	error = mrm_vm_write(root, vm, files[which], value);
+	if (which == MRM_MIN && !fits(root, vm, mrm_settings_bytes(settings, which), promised))
+		error = -ENOSPC;
+	else
+		error = mrm_vm_write(root, vm, files[which], value);
 	if (error)
 		refused(data, files[which], which == MRM_SALT ? "(a salt)" : value, error);
 	return error;
@@ -176,30 +200,30 @@ static int apply_one(const struct mrm_root *root, const struct mrm_vm *vm,
  * @root: the open tree
  * @vm: tells which
  * @settings: only those given are written
- * @refused: called for each that the kernel does not take, without what a salt is
+ * @promised: what guests that are starting will have always, in bytes: no min takes it
+ * @refused: called for each that is not taken, without what a salt is
  * @data: for @refused
  *
  * Return: 0, or the first error of mrm_vm_write(): -ENOENT when the module does
  * not know the setting, -ENOSPC when a min does not fit into what is unreserved.
  */
 int mrm_settings_apply(const struct mrm_root *root, const struct mrm_vm *vm,
-		       const struct mrm_settings *settings, mrm_refused refused, void *data)
+		       const struct mrm_settings *settings, uint64_t promised, mrm_refused refused,
+		       void *data)
 {
 	enum mrm_setting order[] = { MRM_SALT, MRM_SHARES, MRM_MAX, MRM_MIN };
-	uint64_t max = mrm_settings_bytes(settings, MRM_MAX), min = 0;
+	uint64_t max = mrm_settings_bytes(settings, MRM_MAX);
 	int error = 0, one;
-	char file[64];
 	size_t i;
 
 	/* The kernel holds min <= max at every moment. */
-	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, files[MRM_MIN]);
 	if (settings->given[MRM_MIN] && settings->given[MRM_MAX] && max &&
-	    !mrm_read_u64(root->fd, file, &min) && max < min) {
+	    max < read_min(root, vm)) {
 		order[2] = MRM_MIN;
 		order[3] = MRM_MAX;
 	}
 	for (i = 0; i < MRM_SETTINGS; i++) {
-		one = apply_one(root, vm, settings, order[i], refused, data);
+		one = apply_one(root, vm, settings, order[i], promised, refused, data);
 		if (!error)
 			error = one;
 	}

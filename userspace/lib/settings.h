@@ -53,6 +53,7 @@ uint64_t mrm_settings_bytes(const struct mrm_settings *settings, enum mrm_settin
 int mrm_settings_check(const struct mrm_settings *settings, char why[MRM_WHY_MAX]);
 void mrm_settings_merge(struct mrm_settings *settings, const struct mrm_settings *more);
 int mrm_settings_apply(const struct mrm_root *root, const struct mrm_vm *vm,
-		       const struct mrm_settings *settings, mrm_refused refused, void *data);
+		       const struct mrm_settings *settings, uint64_t promised, mrm_refused refused,
+		       void *data);
 
 #endif

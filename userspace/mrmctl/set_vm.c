@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <json-c/json.h>
+
+#include "client.h"
 #include "domain.h"
+#include "json_out.h"
 #include "libvirt_pid.h"
 #include "mrmctl.h"
 #include "settings.h"
@@ -34,11 +38,13 @@ static const struct {
  * @on: for each switch "0" or "1", or NULL to leave it alone
  * @settings: those that are kept in the XML of a guest of libvirt
  * @any: there are some
+ * @promised: what mrmd has promised to guests that are starting, in bytes
  */
 struct vm_settings {
 	const char *on[VM_SWITCHES];
 	struct mrm_settings settings;
 	bool any;
+	uint64_t promised;
 };
 
 /* The first switch that is to be set, or NULL. */
@@ -124,9 +130,10 @@ static void refused(void *data, const char *file, const char *value, int error)
 	if (error == -ENOENT)
 		complain("%s: this kvm_mrm does not have it; it is older than mrmctl", file);
 	else if (error == -ENOSPC)
-		complain("%s: %s does not fit into what the mins of the others leave; see "
-			 "unreserved_bytes in \"mrmctl host\"",
-			 file, value);
+		complain(
+			"%s: %s does not fit into what the mins of the others leave, and of guests "
+			"that are starting; see unreserved_bytes in \"mrmctl host\"",
+			file, value);
 	else if (error == -EINVAL || error == -ERANGE)
 		complain("%s: the kernel refuses %s", file, value);
 	else
@@ -152,11 +159,25 @@ static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 
 	if (stop && set_switch(root, vm, all, VM_SHARE))
 		return STATUS_FAILED;
-	if (mrm_settings_apply(root, vm, &all->settings, refused, NULL))
+	if (mrm_settings_apply(root, vm, &all->settings, all->promised, refused, NULL))
 		return STATUS_FAILED;
 	if (!stop && set_switch(root, vm, all, VM_SHARE))
 		return STATUS_FAILED;
 	return set_switch(root, vm, all, VM_LARGE);
+}
+
+/* Without mrmd nobody is promised anything. */
+static uint64_t ask_promised(void)
+{
+	struct json_object *answer, *request = json_object_new_object();
+	uint64_t bytes;
+
+	json_add(request, "do", json_object_new_string("status"));
+	if (mrm_ask(MRM_SOCKET, request, &answer))
+		return 0;
+	bytes = json_object_get_uint64(json_object_object_get(answer, "starting_bytes"));
+	json_object_put(answer);
+	return bytes;
 }
 
 static int set_both(const struct options *options, const struct mrm_root *root,
@@ -186,7 +207,7 @@ static int find_domain(const char *who, const struct mrm_vm *vm, struct domain *
 }
 
 static int set_here(const struct options *options, const struct mrm_root *root, const char *who,
-		    const struct vm_settings *all)
+		    struct vm_settings *all)
 {
 	struct mrm_vm vm = { 0 };
 	struct domain domain = { 0 };
@@ -207,6 +228,8 @@ static int set_here(const struct options *options, const struct mrm_root *root, 
 		complain("%s: --live and --config are for guests of libvirt", who);
 		status = STATUS_FAILED;
 	}
+	if (vm.pid && all->settings.given[MRM_MIN])
+		all->promised = ask_promised();
 	if (!status)
 		status = set_both(options, root, &vm, &domain, all);
 	domain_close(&domain);

@@ -182,6 +182,18 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 }
 
 /**
+ * admission_promised() - how much is promised to guests that are on their way
+ * @list: of those admitted; those that never showed up are dropped
+ * @now: the time, in ms
+ *
+ * Return: bytes.
+ */
+uint64_t admission_promised(struct admitted **list, uint64_t now)
+{
+	return promised(list, now).bytes;
+}
+
+/**
  * admission_done() - a guest needs its promise no longer
  * @list: of those admitted
  * @name: of the guest: the kernel knows its min, and its swap file is seen to, or its start

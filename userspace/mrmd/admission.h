@@ -40,6 +40,7 @@ struct admission_host {
 uint64_t admission_overhead(uint64_t size);
 int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 		  const struct admission_host *host, uint64_t now, char why[MRM_WHY_MAX]);
+uint64_t admission_promised(struct admitted **list, uint64_t now);
 void admission_done(struct admitted **list, const char *name);
 
 #endif

@@ -56,6 +56,16 @@ void control_started(const char *name)
 	admission_done(&starting, name);
 }
 
+/**
+ * control_promised() - what guests have been promised that are on their way
+ *
+ * Return: bytes.
+ */
+uint64_t control_promised(void)
+{
+	return admission_promised(&starting, now_ms());
+}
+
 static const char *text_of(struct json_object *request, const char *key)
 {
 	struct json_object *value = json_object_object_get(request, key);
@@ -130,18 +140,14 @@ static struct json_object *describe(const struct guest *guest)
 static void status(struct json_object *answer)
 {
 	struct json_object *list = json_object_new_array();
-	const struct admitted *one;
 	const struct guest *guest;
-	uint64_t pending = 0;
 
 	for (guest = guests; guest; guest = guest->next)
 		json_object_array_add(list, describe(guest));
-	for (one = starting; one; one = one->next)
-		pending += one->bytes;
 	add(answer, "version", json_object_new_string(MRM_VERSION));
 	add(answer, "libvirt", json_object_new_boolean(virt_connected()));
 	add(answer, "kvm_mrm", json_object_new_boolean(module_root() != NULL));
-	add(answer, "starting_bytes", json_object_new_uint64(pending));
+	add(answer, "starting_bytes", json_object_new_uint64(control_promised()));
 	add(answer, "guests", list);
 }
 

@@ -2,7 +2,10 @@
 #ifndef MRMD_CONTROL_H
 #define MRMD_CONTROL_H
 
+#include <stdint.h>
+
 int control_init(const char *path);
 void control_started(const char *name);
+uint64_t control_promised(void);
 
 #endif

@@ -116,9 +116,10 @@ static void refused(void *data, const char *file, const char *value, int error)
 /*
  * What the XML says holds, and what it leaves out is at its default; but a guest
  * whose XML says nothing at all is somebody else's to set.  One that is to start with
- * less than its size is not to have more, unless its XML says how much.
+ * less than its size is not to have more, unless its XML says how much.  What others
+ * were @promised, in bytes, its min cannot take.
  */
-static void apply(struct guest *guest)
+static void apply(struct guest *guest, uint64_t promised)
 {
 	bool limited = guest->current && !*guest->settings.text[MRM_MAX];
 	bool whole = guest->element || guest->managed;
@@ -136,7 +137,7 @@ static void apply(struct guest *guest)
 	}
 	for (i = 0; i < MRM_SETTINGS; i++)
 		all.given[i] = whole || i == MRM_MAX;
-	mrm_settings_apply(module_root(), &guest->vm, &all, refused, &refusal);
+	mrm_settings_apply(module_root(), &guest->vm, &all, promised, refused, &refusal);
 	guest->managed = guest->element;
 	guest->limited = limited;
 	if (refusal.ended)
@@ -247,7 +248,8 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 	guest->told_state = BALLOON_NONE;
 	/* An mrmd before us has told it something. */
 	guest->steered |= read_or_0(guest, "balloon_bytes") != 0;
-	apply(guest);
+	/* It has been admitted beside all that was promised to others. */
+	apply(guest, 0);
 	control_started(guest->name);
 }
 
@@ -489,7 +491,7 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	error = read_vms(&vms);
 	join(guest, &vms);
 	if (listed && guest->listed)
-		apply(guest);
+		apply(guest, control_promised());
 	/* What was promised for its file when it was admitted has just been let go. */
 	if (!error)
 		swap_vms(&vms);

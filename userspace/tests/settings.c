@@ -131,7 +131,7 @@ static void test_apply(void)
 
 	mrm_settings_put(&settings, MRM_MIN, "1GiB", why);
 	mrm_settings_put(&settings, MRM_SALT, "pepper", why);
-	tap_ok(!mrm_settings_apply(&root, &vm, &settings, count_refused, &refusals) &&
+	tap_ok(!mrm_settings_apply(&root, &vm, &settings, 0, count_refused, &refusals) &&
 		       !refusals.count,
 	       "settings are applied");
 	tree_read(&tree, "vm/20/min_bytes", text, sizeof(text));
@@ -140,8 +140,29 @@ static void test_apply(void)
 	tap_text(text, "pepper\n", "a salt as it is");
 	tree_read(&tree, "vm/20/max_bytes", text, sizeof(text));
 	tap_text(text, "0\n", "and what was not given left alone");
+
+	tree_write(&tree, "unreserved_bytes", "2147483648");
+	mrm_settings_put(&settings, MRM_MIN, "3GiB", why);
+	tap_ok(!mrm_settings_apply(&root, &vm, &settings, 0, count_refused, &refusals) &&
+		       !refusals.count,
+	       "what is more is not asked for");
+	mrm_settings_put(&settings, MRM_MIN, "4GiB", why);
+	tap_ok(!mrm_settings_apply(&root, &vm, &settings, 1ull << 30, count_refused, &refusals) &&
+		       !refusals.count,
+	       "nor what was not promised to guests that are starting");
+	mrm_settings_put(&settings, MRM_MIN, "6GiB", why);
+	tap_ok(mrm_settings_apply(&root, &vm, &settings, 1ull << 30, count_refused, &refusals) ==
+			       -ENOSPC &&
+		       refusals.count == 1 && refusals.error == -ENOSPC,
+	       "what was, is refused");
+	tree_read(&tree, "vm/20/min_bytes", text, sizeof(text));
+	tap_text(text, "4294967296\n", "and min stays what it was");
+	mrm_settings_put(&settings, MRM_MIN, "1GiB", why);
+	tap_ok(!mrm_settings_apply(&root, &vm, &settings, 9ull << 30, count_refused, &refusals),
+	       "less can be had always");
+	refusals.count = 0;
 	vm.node++;
-	tap_ok(mrm_settings_apply(&root, &vm, &settings, count_refused, &refusals) == -ENODEV &&
+	tap_ok(mrm_settings_apply(&root, &vm, &settings, 0, count_refused, &refusals) == -ENODEV &&
 		       refusals.count == 2 && refusals.error == -ENODEV,
 	       "a VM that has ended is not told");
 	mrm_close(&root);
