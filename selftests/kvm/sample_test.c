@@ -24,6 +24,7 @@
 #include "setting.h"
 #include "tap.h"
 #include "toucher.h"
+#include "vhost.h"
 
 #define N		100	/* pages in a sample */
 #define SMALL		512	/* pages of a VM that is sampled as a whole */
@@ -268,8 +269,8 @@ static void test_others(int method, unsigned int b)
 {
 	const struct vm_config config = { .pages = SMALL, .backing = backings[b] };
 	struct guest_work work = { .command = GUEST_TOUCH };
-	/* It may have to be loaded, and a period is to have just begun below. */
-	bool disk = disk_ram();
+	/* They may have to be loaded, and a period is to have just begun below. */
+	bool disk = disk_ram(), vhost = vhost_here();
 	struct vm_process p;
 	long running;
 
@@ -289,6 +290,14 @@ static void test_others(int method, unsigned int b)
 	if (process_call(&p, touch_as_process, &work, sizeof(work)))
 		tap_bail("the process does not touch");
 	seen(&p, 100, "the process", method, b);
+	work.first = 400;
+	work.count = VHOST_MOST;
+	if (vhost) {
+		tap_equal(process_call(&p, vhost_send, &work, sizeof(work)), 0, "vhost");
+		seen(&p, VHOST_MOST, "vhost", method, b);
+	} else {
+		tap_skip("no vhost_net", "vhost");
+	}
 	if (b == 0) {
 		tap_equal(read_from_outside(&p, 100, 50), 0, "process_vm_readv()");
 		seen(&p, 50, "process_vm_readv()", method, b);
