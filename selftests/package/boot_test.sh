@@ -7,6 +7,8 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+swap=/var/lib/mrm/swap
+
 loaded_by_systemd() {
 	journalctl -b | grep -E 'modules-load|Load Kernel Modules|kvm'
 	journalctl -b -t systemd-modules-load | grep -q "Inserted module 'kvm_mrm'"
@@ -14,15 +16,48 @@ loaded_by_systemd() {
 
 # Not from the share: programs executed over 9p fail now and then.  Tests that unload
 # the module load it again from a file.
-vms_are_adopted() {
+copy() {
 	local module
 	module=$(modinfo -n kvm_mrm)
 	cp -r "$share/build" /root/ &&
 		case $module in
 		*.xz) xz -dc "$module" ;;
 		*) cat "$module" ;;
-		esac >/root/build/kvm_mrm.ko &&
-		MRM_BUILD=/root/build MRM_OUT=$share/out "$share/selftests/run" --only adopt \
+		esac >/root/build/kvm_mrm.ko
+}
+
+mrmd_serves() {
+	grep -s "^$swap/" /sys/kernel/mrm/vm/*/swap_file
+}
+
+no_swap_file() {
+	[ -z "$(ls -A "$swap")" ]
+}
+
+# soon SECONDS COMMAND... - COMMAND succeeds by then.
+soon() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return
+		sleep 0.2
+	done
+}
+
+# With no more rights than its unit leaves it: it sees a VM come, makes a file, hands it over,
+# and removes it.
+mrmd_makes_swap() {
+	local vm failed=0
+	MRM_KO=/root/build/kvm_mrm.ko /root/build/selftests/kvm/share_exact_test &
+	vm=$!
+	soon 60 mrmd_serves || failed=1
+	wait "$vm" && soon 60 no_swap_file || failed=1
+	[ "$failed" = 0 ] || journalctl -b -u mrmd --no-pager
+	return "$failed"
+}
+
+vms_are_adopted() {
+	MRM_BUILD=/root/build MRM_OUT=$share/out "$share/selftests/run" --only adopt \
 			--only share_exact
 }
 
@@ -58,6 +93,8 @@ nothing_mentions_it() {
 check "the module is loaded" module_loaded
 check "systemd-modules-load did it" loaded_by_systemd
 check "it is the one that DKMS built" module_is_ours
+check "module and selftests are copied" copy
+check "mrmd, as its unit has it, makes swap files for VMs and removes them" mrmd_makes_swap
 check "VMs are adopted and share (selftests)" vms_are_adopted
 grep -E '^(adopt|share_exact) |passed' "$log" | sed 's/^/# /'
 check "it can be loaded again" load_again
