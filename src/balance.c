@@ -28,6 +28,10 @@
 #define ROOM_LEAST	256	/* pages */
 #define ALARM_LEAST	256	/* pages */
 
+/* What a guest survives on, as balloon_floor() of mrmd has it. */
+#define FLOOR_LEAST	((64UL << 20) >> PAGE_SHIFT)	/* pages */
+#define FLOOR_PART	8	/* of its size */
+
 struct mrm_balance_tunables mrm_balance_tunables = {
 	.idle_tax = 75,
 	.period = 15,
@@ -243,7 +247,7 @@ static struct mrm_balloon balloon_of(const struct client *c, unsigned long targe
 		.size = c->m.size,
 		.max = c->max,
 		.target = target,
-		.floor = max_t(u64, MRM_BALLOON_FLOOR, c->m.size / 8),
+		.floor = max_t(u64, FLOOR_LEAST, c->m.size / FLOOR_PART),
 		.consumed = c->m.consumed,
 		.saved = c->m.saved,
 		.held = c->vm->balance.balloon,

@@ -31,7 +31,6 @@ struct mrm_vm;
 #define MRM_BALANCE_PERIOD_MAX	3600	/* s */
 #define MRM_MIN_FREE_MAX	50	/* per cent */
 #define MRM_BALLOON_MAX_MAX	99	/* per cent */
-#define MRM_BALLOON_FLOOR	((64UL << 20) >> PAGE_SHIFT)	/* pages a guest survives on */
 #define MRM_LIMIT_LEAST		(64UL << 20)	/* bytes */
 
 /**

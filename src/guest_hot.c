@@ -331,27 +331,66 @@ int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index)
 	return exchange(vm, index, 0, MRM_LOW_END, U64_MAX);
 }
 
-/**
- * mrm_guest_hot_was_used() - was a guest page's frame used since this was asked last?
- * @vm: the VM
- * @index: the guest page
+/*
+ * Was a frame used since this was asked last?
  *
  * Whoever finds it for DMA flags it as referenced, as does who unmaps it when it was touched.
  * That sampling (sample_touch.h) reads and clears the flag, too, so that either may take a guest
  * page for one that was not touched, is borne: these are few.
+ */
+static bool was_used(struct page *frame)
+{
+	return folio_test_clear_referenced(page_folio(frame));
+}
+
+/* A guest page's frame, with a reference; NULL, also if that is shared, or large. */
+static struct page *get_small_private(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = mrm_guest_page_get(vm, index);
+
+	if (!frame || (!mrm_frame_is_shared(frame) && !mrm_frame_is_large(frame)))
+		return frame;
+	put_page(frame);
+	return NULL;
+}
+
+/**
+ * mrm_guest_hot_was_used() - was a guest page's frame used since this was asked last?
+ * @vm: the VM
+ * @index: the guest page
  *
  * Context: May sleep.
  * Return: true if it was; false also if it has no private frame of 4 KiB.
  */
 bool mrm_guest_hot_was_used(struct mrm_vm *vm, unsigned long index)
 {
-	struct page *frame = mrm_guest_page_get(vm, index);
+	struct page *frame = get_small_private(vm, index);
 	bool used;
 
 	if (!frame)
 		return false;
-	used = !mrm_frame_is_shared(frame) && !mrm_frame_is_large(frame) &&
-	       folio_test_clear_referenced(page_folio(frame));
+	used = was_used(frame);
 	put_page(frame);
 	return used;
+}
+
+/**
+ * mrm_guest_hot_is_needless() - has a guest page a low frame that no device has asked for?
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Context: May sleep.
+ * Return: true if so, and it was not used since this was asked last.
+ */
+bool mrm_guest_hot_is_needless(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = get_small_private(vm, index);
+	bool needless;
+
+	if (!frame)
+		return false;
+	needless = page_to_phys(frame) < MRM_LOW_END && !mrm_guest_is_hot(vm, index) &&
+		   !was_used(frame);
+	put_page(frame);
+	return needless;
 }

@@ -37,6 +37,7 @@ int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit);
 int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_hot_is_short(void);
 bool mrm_guest_hot_was_used(struct mrm_vm *vm, unsigned long index);
+bool mrm_guest_hot_is_needless(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_is_hot(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_any_hot(struct mrm_vm *vm, unsigned long first, unsigned long pages);
 int mrm_guest_set_hot(struct mrm_vm *vm, unsigned long index, u64 limit);

@@ -221,25 +221,27 @@ static unsigned long give_coldest_back(unsigned long n, bool all)
 }
 
 /*
- * A guest page has a low frame, but no device has asked for that, nor has any used it since this
- * was asked last.
+ * Look at a VM's guest pages, from next_index on, until @n were to go or as many were looked at
+ * as may be.
  *
- * Return: it was tried to move it.
+ * Return: how many were to go, whether they have or not.
  */
-static bool move_out_of_the_way(struct mrm_vm *vm, unsigned long index)
+static unsigned long clear_vm(struct mrm_vm *vm, unsigned long n, unsigned long *looked)
 {
-	struct page *frame = mrm_guest_page_get(vm, index);
-	bool move;
+	unsigned long tried = 0;
 
-	if (!frame)
-		return false;
-	move = page_to_phys(frame) < MRM_LOW_END && !mrm_frame_is_shared(frame) &&
-	       !mrm_frame_is_large(frame) && !mrm_guest_is_hot(vm, index) &&
-	       !mrm_guest_hot_was_used(vm, index);
-	put_page(frame);
-	if (move && !mrm_guest_hot_return(vm, index))
-		mrm_count(vm, MRM_RETURNED, 1);
-	return move;
+	while (tried < n && *looked < LOOKED_AT &&
+	       xa_find(&vm->pages, &next_index, ULONG_MAX, MRM_MARK_PRIVATE)) {
+		if (mrm_guest_hot_is_needless(vm, next_index)) {
+			tried++;
+			if (!mrm_guest_hot_return(vm, next_index))
+				mrm_count(vm, MRM_RETURNED, 1);
+		}
+		next_index++;
+		++*looked;
+		mrm_cond_resched();
+	}
+	return tried;
 }
 
 /* Look at some guest pages, going round all VMs, until so many were to go. */
@@ -257,14 +259,8 @@ static void clear_low_memory(unsigned long n)
 			next_index = 0;
 			continue;
 		}
-		if (!mrm_vm_not_to_take(vm)) {
-			while (n && looked < LOOKED_AT &&
-			       xa_find(&vm->pages, &next_index, ULONG_MAX, MRM_MARK_PRIVATE)) {
-				n -= move_out_of_the_way(vm, next_index++);
-				looked++;
-				mrm_cond_resched();
-			}
-		}
+		if (!mrm_vm_not_to_take(vm))
+			n -= clear_vm(vm, n, &looked);
 		if (n && looked < LOOKED_AT) {
 			next_id = id;
 			next_index = 0;

@@ -11,9 +11,7 @@
 #include <linux/slab.h>
 
 #include "frame.h"
-#include "frame_table.h"
 #include "guest_page.h"
-#include "large_scan.h"
 #include "sharing.h"
 #include "vm.h"
 
@@ -122,17 +120,17 @@ unlock:
 }
 
 /**
- * mrm_sharing_host_overhead() - our metadata for all VMs and the frame table
+ * mrm_sharing_overhead() - our metadata for all VMs
  *
  * Context: May sleep.
  * Return: bytes, or -ENOMEM.
  */
-ssize_t mrm_sharing_host_overhead(void)
+ssize_t mrm_sharing_overhead(void)
 {
-	ssize_t bytes = mrm_frame_table_bytes() + mrm_large_scan_bytes();
 	struct mrm_sharing s;
 	unsigned long id = 0;
 	struct mrm_vm *vm;
+	ssize_t bytes = 0;
 	int err = 0;
 
 	while (!err && (vm = mrm_vm_next(&id))) {

@@ -21,6 +21,6 @@ struct mrm_sharing {
 };
 
 int mrm_sharing_count(struct mrm_vm *vm, struct mrm_sharing *out);
-ssize_t mrm_sharing_host_overhead(void);
+ssize_t mrm_sharing_overhead(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include "balance.h"
 #include "frame_table.h"
 #include "io.h"
+#include "large_scan.h"
 #include "salt.h"
 #include "scan.h"
 #include "share.h"
@@ -145,9 +146,12 @@ MRM_HOST_VALUE(scan_cpu_ns, "%llu", mrm_scan_cpu_ns());
 
 static ssize_t overhead_bytes_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	ssize_t bytes = mrm_sharing_host_overhead();
+	ssize_t bytes = mrm_sharing_overhead();
 
-	return bytes < 0 ? bytes : sysfs_emit(buf, "%zd\n", bytes + mrm_io_bytes());
+	if (bytes < 0)
+		return bytes;
+	bytes += mrm_frame_table_bytes() + mrm_large_scan_bytes() + mrm_io_bytes();
+	return sysfs_emit(buf, "%zd\n", bytes);
 }
 
 static struct kobj_attribute host_overhead_bytes = __ATTR_RO(overhead_bytes);
