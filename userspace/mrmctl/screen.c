@@ -24,12 +24,14 @@
  * struct screen - what is on the terminal
  * @top: what is shown
  * @first: first VM that is shown, from 0
+ * @skipped: columns that are not, from the one after the name on
  * @help: the keys are shown instead of the VMs
  * @error: 0 or the error that ends the show
  */
 struct screen {
 	struct top *top;
 	size_t first;
+	size_t skipped;
 	bool help;
 	int error;
 };
@@ -40,7 +42,8 @@ static const char *const key_help[] = {
 	"s or d     set the delay between two refreshes",
 	"< and >    sort by the column to the left, to the right",
 	"r or R     turn the order round",
-	"arrows, Page Up, Page Down, Home, End    move through the VMs",
+	"up, down, Page Up, Page Down, Home, End    move through the VMs",
+	"left, right    move through the columns, when the terminal is too narrow",
 	"space      refresh now",
 	"",
 	"GRANTED: holds something; TARGET: should be consumed; ACTIVE: estimated to be used;",
@@ -70,7 +73,21 @@ static void put_line(int line, const char *text)
 		mvaddnstr(line, 0, text, mrm_text_clip(text, COLS));
 }
 
-static void draw_heading(const struct top *top, const struct mrm_table *table)
+/* The columns that are shown: VMs keep their names. */
+static struct vm_view shown(const struct screen *screen)
+{
+	struct vm_view view = screen->top->view;
+	size_t i;
+
+	view.count -= screen->skipped;
+	for (i = 1; i < view.count; i++) {
+		view.key[i] = view.key[i + screen->skipped];
+		view.column[i] = view.column[i + screen->skipped];
+	}
+	return view;
+}
+
+static void draw_heading(const struct vm_view *view, enum vm_key key, const struct mrm_table *table)
 {
 	char *line = mrm_table_heading(table);
 	size_t i, start, width;
@@ -81,11 +98,11 @@ static void draw_heading(const struct top *top, const struct mrm_table *table)
 	put_line(HEADING_LINE, line);
 	attroff(A_REVERSE);
 	free(line);
-	for (i = 0; i < top->view.count; i++) {
-		if (top->view.key[i] != top->key)
+	for (i = 0; i < view->count; i++) {
+		if (view->key[i] != key)
 			continue;
 		start = mrm_table_start(table, i);
-		width = strlen(top->view.column[i].heading);
+		width = strlen(view->column[i].heading);
 		if (HEADING_LINE < LINES && start + width <= (size_t)COLS)
 			mvchgat(HEADING_LINE, start, width, A_BOLD | A_UNDERLINE, 0, NULL);
 	}
@@ -94,6 +111,7 @@ static void draw_heading(const struct top *top, const struct mrm_table *table)
 static void draw_vms(struct screen *screen)
 {
 	const struct top *top = screen->top;
+	const struct vm_view view = shown(screen);
 	size_t count = top->now.vms.count, lines = page_lines(), i;
 	struct mrm_table table;
 	char *line;
@@ -102,9 +120,9 @@ static void draw_vms(struct screen *screen)
 		screen->first = count > lines ? count - lines : 0;
 	if (lines > count - screen->first)
 		lines = count - screen->first;
-	mrm_table_init(&table, top->view.column, top->view.count);
-	vm_table_fill(&table, &top->view, top->rows + screen->first, lines);
-	draw_heading(top, &table);
+	mrm_table_init(&table, view.column, view.count);
+	vm_table_fill(&table, &view, top->rows + screen->first, lines);
+	draw_heading(&view, top->key, &table);
 	for (i = 0; i < mrm_table_rows(&table); i++) {
 		line = mrm_table_row(&table, i);
 		if (line)
@@ -217,6 +235,12 @@ static bool handle_key(struct screen *screen, int key, bool *refresh_now)
 		break;
 	case KEY_DOWN:
 		scroll_by(screen, 1);
+		break;
+	case KEY_LEFT:
+		screen->skipped -= screen->skipped > 0;
+		break;
+	case KEY_RIGHT:
+		screen->skipped += screen->skipped + 2 < top->view.count;
 		break;
 	case KEY_PPAGE:
 		scroll_by(screen, -(long)page_lines());

@@ -17,6 +17,10 @@
 /* Longest wait for the program, in milliseconds; it is built to be slow. */
 #define PATIENCE 20000
 
+#define RIGHT "\033OC"
+#define LEFT "\033OD"
+#define SEVEN(x) x x x x x x x
+
 static char seen[262144];
 static size_t seen_length;
 
@@ -56,16 +60,17 @@ static bool see(int terminal, const char *part)
  */
 static void press(int terminal, const char *keys, const char *part, const char *what)
 {
-	char all[32];
+	char all[64];
 	int length = snprintf(all, sizeof(all), "%s%s", keys, *part ? "\f" : "");
 
 	seen_length = 0;
 	tap_ok(write(terminal, all, length) == length && see(terminal, part), "%s", what);
 }
 
-static pid_t start(const char *mrmctl, const struct tree *tree, int *terminal)
+static pid_t start(const char *mrmctl, const struct tree *tree, unsigned short columns,
+		   int *terminal)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 120 };
+	struct winsize size = { .ws_row = 24, .ws_col = columns };
 	pid_t child;
 
 	fflush(stdout);
@@ -116,7 +121,7 @@ void test_screen(const char *mrmctl)
 		snprintf(name, sizeof(name), "guest%d", i);
 		tree_add_vm(&tree, 100 + i, name, 1000 * i);
 	}
-	child = start(mrmctl, &tree, &terminal);
+	child = start(mrmctl, &tree, 120, &terminal);
 	tap_ok(see(terminal, "guest49"), "the largest VM is shown");
 	tap_ok(!memmem(seen, seen_length, "guest5 ", 7), "and not the smallest");
 	press(terminal, "r", "guest0 ", "r turns the order round");
@@ -136,8 +141,13 @@ void test_screen(const char *mrmctl)
 	tap_ok(WIFEXITED(status) && !WEXITSTATUS(status), "without an error");
 	close(terminal);
 
-	child = start(mrmctl, &tree, &terminal);
+	child = start(mrmctl, &tree, 80, &terminal);
 	tap_ok(see(terminal, "PSHARE"), "another one");
+	press(terminal, "", "NAME", "80 columns show the first");
+	tap_ok(!memmem(seen, seen_length, "SWIN/S", 6), "but not the last");
+	press(terminal, SEVEN(RIGHT) SEVEN(RIGHT), "SWIN/S", "the right arrow goes there");
+	tap_ok(see(terminal, "guest49"), "names stay");
+	press(terminal, SEVEN(LEFT) SEVEN(LEFT), "GRANTED", "and the left one back");
 	close(terminal);
 	alarm(PATIENCE / 1000);
 	waitpid(child, &status, 0);
