@@ -60,15 +60,15 @@ static void ring_if_many(void)
 
 /* vhost and the scanner allocate for a VM too; the VM pays. */
 static struct page *alloc_charged(struct mrm_vm *vm, gfp_t flags, unsigned int order,
-				  struct page *near)
+				  int node)
 {
 	struct mem_cgroup *old = set_active_memcg(vm->memcg);
 	struct folio *folio;
 
 	forget_over_high();
 	flags |= __GFP_ACCOUNT;
-	folio = near ? __folio_alloc_node(flags, order, page_to_nid(near)) :
-		folio_alloc(flags, order);
+	folio = node == NUMA_NO_NODE ? folio_alloc(flags, order) :
+		__folio_alloc_node(flags, order, node);
 	set_active_memcg(old);
 	return folio ? &folio->page : NULL;
 }
@@ -98,19 +98,19 @@ bool mrm_frame_tryget(struct page *frame)
 #define LOW_FLAGS	((GFP_USER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NOWARN)
 
 /**
- * mrm_frame_alloc_near() - a private frame
+ * mrm_frame_alloc_node() - a private frame
  * @vm: whose memory cgroup is charged, whichever thread touches the page
  * @flags: __GFP_ZERO, unless the caller overwrites all of it; MRM_KILL_NOBODY; GFP_DMA32 or
  *	GFP_DMA for a device that reaches no more, at once or not at all
- * @near: a page on the node that it is to come from; NULL: as the current thread's policy says
+ * @node: that it is to come from, if it can; NUMA_NO_NODE: as the current thread's policy says
  *
  * Context: May sleep and reclaim; the caller holds none of our spinlocks.
  * Return: the frame, locked, with one reference; NULL when there is no memory.
  */
-struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *near)
+struct page *mrm_frame_alloc_node(struct mrm_vm *vm, gfp_t flags, int node)
 {
 	gfp_t gfp = flags & GFP_ZONEMASK ? LOW_FLAGS : GFP_HIGHUSER;
-	struct page *frame = alloc_charged(vm, gfp | flags, 0, near);
+	struct page *frame = alloc_charged(vm, gfp | flags, 0, node);
 
 	if (!frame)
 		return NULL;
@@ -122,7 +122,7 @@ struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *n
 
 /**
  * mrm_frame_alloc() - a private frame, as the current thread's policy says
- * @vm: see mrm_frame_alloc_near()
+ * @vm: see mrm_frame_alloc_node()
  * @flags: the same
  *
  * Context: The same.
@@ -130,7 +130,7 @@ struct page *mrm_frame_alloc_near(struct mrm_vm *vm, gfp_t flags, struct page *n
  */
 struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 {
-	return mrm_frame_alloc_near(vm, flags, NULL);
+	return mrm_frame_alloc_node(vm, flags, NUMA_NO_NODE);
 }
 
 /* At once, or not at all: nobody waits for compaction, or for a cgroup's limit. */
@@ -141,7 +141,7 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
  * mrm_frame_alloc_large() - a large frame
  * @vm: whose it is, and whose memory cgroup is charged
  * @first: its first guest page, a multiple of MRM_LARGE_PAGES
- * @near: as in mrm_frame_alloc_near()
+ * @node: as in mrm_frame_alloc_node()
  *
  * There are none where the kernel has no memory failures: the mark that keeps a broken one from
  * being mapped as a whole is theirs.
@@ -149,12 +149,12 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
  * Context: Does not wait.
  * Return: its first part, zeroed, locked, with one reference; NULL if there is none.
  */
-struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, struct page *near)
+struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int node)
 {
 	struct page *frame = NULL;
 
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && IS_ENABLED(CONFIG_MEMORY_FAILURE))
-		frame = alloc_charged(vm, LARGE_FLAGS, MRM_LARGE_ORDER, near);
+		frame = alloc_charged(vm, LARGE_FLAGS, MRM_LARGE_ORDER, node);
 	if (!frame)
 		return NULL;
 	__folio_set_locked(page_folio(frame));
@@ -215,9 +215,10 @@ struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool 
 
 	/* Of a buffer of zeroes that is written again and again nothing is to be copied. */
 	if (zero)
-		frame = alloc_charged(vm, LOW_FLAGS | GFP_DMA32 | __GFP_ZERO, 0, NULL);
+		frame = alloc_charged(vm, LOW_FLAGS | GFP_DMA32 | __GFP_ZERO, 0, NUMA_NO_NODE);
 	if (!frame)
-		frame = alloc_charged(vm, GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0), 0, NULL);
+		frame = alloc_charged(vm, GFP_HIGHUSER | flags | (zero ? __GFP_ZERO : 0), 0,
+				      NUMA_NO_NODE);
 	if (!frame)
 		return NULL;
 	set_page_private(frame, salt << MRM_FRAME_SALT_SHIFT |

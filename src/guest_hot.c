@@ -251,13 +251,13 @@ static void free_unused(struct page *frame)
  * moment only: another one is given up for it.
  */
 static struct page *alloc_within(struct mrm_vm *vm, gfp_t zone, u64 first, u64 last,
-				 struct page *near)
+				 int node)
 {
 	unsigned int flags = memalloc_noreclaim_save(), n = 0, most = zone ? MISFITS : 1;
 	struct page *misfits[MISFITS], *new;
 
 	do {
-		new = mrm_frame_alloc_near(vm, zone | MRM_SPARE | __GFP_NOMEMALLOC, near);
+		new = mrm_frame_alloc_node(vm, zone | MRM_SPARE | __GFP_NOMEMALLOC, node);
 		if (!new || is_within(new, first, last))
 			break;
 		misfits[n++] = new;
@@ -270,18 +270,23 @@ static struct page *alloc_within(struct mrm_vm *vm, gfp_t zone, u64 first, u64 l
 }
 
 /*
- * Its frame gives way to one of a zone whose address is from @first to @last.  Nothing is broken
- * or unmapped before there is one.
+ * Its frame gives way to one of a zone whose address is from @first to @last, and of *@node if
+ * that can be; where it was before is *@node then.  Nothing is broken or unmapped before there
+ * is one.
  */
-static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 first, u64 last)
+static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 first, u64 last,
+		    int *node)
 {
 	struct page *old = get_outside(vm, index, first, last), *new;
-	int err;
+	int err, here;
 
 	if (IS_ERR(old))
 		return PTR_ERR(old);
-	new = alloc_within(vm, zone, first, last, old);
+	here = page_to_nid(old);
 	put_page(old);
+	if (*node == NUMA_NO_NODE || !node_online(*node))
+		*node = here;
+	new = alloc_within(vm, zone, first, last, *node);
 	if (!new)
 		return -ENOMEM;
 	old = get_small_outside(vm, index, first, last);
@@ -294,6 +299,7 @@ static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 firs
 		free_unused(new);
 		return err;
 	}
+	*node = here;
 	mrm_frame_unlock(new);
 	put_page(new);
 	return 0;
@@ -304,39 +310,45 @@ static int exchange(struct mrm_vm *vm, unsigned long index, gfp_t zone, u64 firs
  * @vm: the VM
  * @index: the guest page
  * @limit: the last address that the device reaches
+ * @node: receives the one where it was before, if it is moved
  *
  * Context: May sleep, but waits neither for memory nor for a lock.
  * Return: 0; -EALREADY if it is there; -ENOENT if it has no frame; -EXDEV if that is shared;
  * -EBUSY or -EAGAIN if it is pinned or changing; -ENOMEM; -EHWPOISON.
  */
-int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit)
+int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit, int *node)
 {
-	int err = exchange(vm, index, GFP_DMA32, 0, limit);
+	int err;
+
+	*node = NUMA_NO_NODE;
+	err = exchange(vm, index, GFP_DMA32, 0, limit, node);
 
 	/* Of the larger zone some pages may be low enough, for a device that wants 31 bits, say. */
 	return err == -ENOMEM && mrm_low_zone(limit) != GFP_DMA32 && !is_short(GFP_DMA) ?
-	       exchange(vm, index, GFP_DMA, 0, limit) : err;
+	       exchange(vm, index, GFP_DMA, 0, limit, node) : err;
 }
 
 /**
  * mrm_guest_hot_return() - have a guest page anywhere but in low memory
  * @vm: the VM
  * @index: the guest page
+ * @node: where it was before, or NUMA_NO_NODE
  *
  * Context: as mrm_guest_hot_move().
  * Return: the same; -EALREADY if it is not in low memory.
  */
-int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index)
+int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index, int node)
 {
-	return exchange(vm, index, 0, MRM_LOW_END, U64_MAX);
+	return exchange(vm, index, 0, MRM_LOW_END, U64_MAX, &node);
 }
 
 /*
- * Was a frame used since this was asked last?
+ * Was a frame used for DMA since this was asked last?
  *
- * Whoever finds it for DMA flags it as referenced, as does who unmaps it when it was touched.
- * That sampling (sample_touch.h) reads and clears the flag, too, so that either may take a guest
- * page for one that was not touched, is borne: these are few.
+ * Whoever finds it for that flags it as referenced.  So does who unmaps one that was touched, and
+ * may clear the flag where it was set; sampling (sample_touch.h) reads and clears it, too.  What
+ * is wrong for one round is borne: it costs a copy.  That a vCPU uses it is not asked: a guest
+ * does not notice where its memory is.
  */
 static bool was_used(struct page *frame)
 {

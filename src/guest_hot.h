@@ -33,8 +33,8 @@ static inline gfp_t mrm_low_zone(u64 limit)
 	return limit >= MRM_LOW_END - 1 ? GFP_DMA32 : GFP_DMA;
 }
 
-int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit);
-int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index);
+int mrm_guest_hot_move(struct mrm_vm *vm, unsigned long index, u64 limit, int *node);
+int mrm_guest_hot_return(struct mrm_vm *vm, unsigned long index, int node);
 bool mrm_guest_hot_is_short(void);
 bool mrm_guest_hot_was_used(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_hot_is_needless(struct mrm_vm *vm, unsigned long index);

@@ -120,7 +120,7 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 
 	if (!fits(vm, vmf))
 		return NULL;
-	frame = mrm_frame_alloc_large(vm, first, NULL);
+	frame = mrm_frame_alloc_large(vm, first, NUMA_NO_NODE);
 	if (!frame) {
 		mrm_count(vm, MRM_LARGE_FAILED, 1);
 		return NULL;
@@ -274,9 +274,9 @@ static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, b
 		mrm_entry_replace(vm, index, part, mrm_frame_entry(new));
 		goto left;
 	}
-	new = mrm_frame_alloc_near(vm, MOVE_FLAGS, part);
+	new = mrm_frame_alloc_node(vm, MOVE_FLAGS, page_to_nid(part));
 	if (!new && mrm_large_reserve_give())
-		new = mrm_frame_alloc_near(vm, MRM_SPARE, part);
+		new = mrm_frame_alloc_node(vm, MRM_SPARE, page_to_nid(part));
 	if (!new)
 		return -ENOMEM;
 	copy_highpage(new, part);
@@ -444,10 +444,14 @@ static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n,
  */
 void mrm_guest_large_scanned(struct page *frame, unsigned int saves)
 {
+	unsigned long *word = mrm_large_word(frame, MRM_LARGE_SAVES);
 	unsigned int part = mrm_frame_part(frame);
 
 	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
 		return;
-	add_to_byte(mrm_large_word(frame, MRM_LARGE_SAVES), part / WORD_PARTS * 8, saves,
-		    !(part % WORD_PARTS));
+	add_to_byte(word, part / WORD_PARTS * 8, saves, !(part % WORD_PARTS));
+	/* Who gives up its last part clears LEFT and then this: one of the two comes last. */
+	smp_mb();
+	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
+		WRITE_ONCE(*word, 0);
 }

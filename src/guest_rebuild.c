@@ -201,7 +201,7 @@ int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index)
 
 static int rebuild(struct mrm_vm *vm, unsigned long first)
 {
-	struct page *large, *near;
+	struct page *large;
 	unsigned long i;
 	int err = -EBUSY;
 
@@ -214,8 +214,7 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 	}
 	for (i = 0; !frames[i]; i++)
 		;
-	near = frames[i];
-	large = mrm_frame_alloc_large(vm, first, near);
+	large = mrm_frame_alloc_large(vm, first, page_to_nid(frames[i]));
 	if (!large) {
 		mrm_count(vm, MRM_LARGE_FAILED, 1);
 		unlock(PARTS);

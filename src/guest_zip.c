@@ -73,7 +73,9 @@ struct page *mrm_guest_page_unzip(struct mrm_vm *vm, unsigned long index, gfp_t 
 	if (IS_ERR(frame))
 		return frame;
 	if (mrm_unzip(zipped, frame)) {
-		mrm_count(vm, MRM_READ_ERRORS, 1);
+		/* Somebody wants it, and will not get it.  Or it was to be written, and stays. */
+		if (!flags)
+			mrm_count(vm, MRM_READ_ERRORS, 1);
 		pr_err_ratelimited("VM %d (%s): the zipped page at %#lx is damaged\n", vm->pid,
 				   vm->name, index << PAGE_SHIFT);
 		mrm_zip_keep(vm, zipped);

@@ -38,17 +38,19 @@ struct mrm_io_tunables mrm_io_tunables = {
 
 /**
  * struct hot - a guest page that is kept where a device reaches it
- * @node: in the list low
+ * @in_low: in that list
  * @vm_id: of the VM, which may be gone
  * @index: the guest page
  * @device: which
+ * @node: where its frame was before: low memory may be another one's
  * @since: jiffies, when it was moved, or could not be moved back, or was found in use
  */
 struct hot {
-	struct list_head node;
+	struct list_head in_low;
 	u32 vm_id;
 	unsigned long index;
 	struct mrm_bounce_device *device;
+	int node;
 	unsigned long since;
 };
 
@@ -143,7 +145,7 @@ static unsigned long most(void)
 /* It is not kept any more, wherever it is.  Context: low_lock. */
 static void drop(struct hot *h)
 {
-	list_del(&h->node);
+	list_del(&h->in_low);
 	nr_low--;
 	atomic_long_dec(&h->device->low);
 	kfree(h);
@@ -156,7 +158,8 @@ static bool give_back(struct hot *h)
 	int err;
 
 	if (vm) {
-		err = mrm_guest_hot_return(vm, h->index);
+		/* One that has been locked since is left where it is. */
+		err = mrm_vm_not_to_take(vm) ? -EPERM : mrm_guest_hot_return(vm, h->index, h->node);
 		if (err == -EBUSY || err == -EAGAIN || err == -ENOMEM) {
 			mrm_vm_put(vm);
 			return false;
@@ -183,35 +186,35 @@ static bool was_used(const struct hot *h)
 }
 
 /*
- * Those go that were not used since they came or were looked at last, which none was in this
- * period, unless @all; and then the first of those that were.  One that does not go, or was
- * looked at, has its next turn as if it had come now.
+ * Those go that were not used since they came or were looked at last, which none was in the last
+ * @rest jiffies; and then the first of those that were.  One that does not go, or was looked at,
+ * has its next turn as if it had come now.
  *
  * Context: low_lock.  Return: how many of @n have gone.
  */
-static unsigned long give_coldest_back(unsigned long n, bool all)
+static unsigned long give_coldest_back(unsigned long n, unsigned long rest)
 {
-	unsigned long period = READ_ONCE(mrm_io_tunables.period) * HZ, gone = 0;
+	unsigned long gone = 0;
 	unsigned int looked = 0;
 	struct hot *h;
 	LIST_HEAD(used);
 	LIST_HEAD(tried);
 
 	while (gone < n && looked++ < LOOKED_FOR) {
-		h = list_first_entry_or_null(&low, struct hot, node);
-		if (!h || (!all && time_before(jiffies, h->since + period)))
+		h = list_first_entry_or_null(&low, struct hot, in_low);
+		if (!h || time_before(jiffies, h->since + rest))
 			break;
 		h->since = jiffies;
 		if (was_used(h)) {
-			list_move_tail(&h->node, &used);
+			list_move_tail(&h->in_low, &used);
 		} else {
-			list_move_tail(&h->node, &tried);
+			list_move_tail(&h->in_low, &tried);
 			gone += give_back(h);
 		}
 		mrm_cond_resched();
 	}
-	while (gone < n && (h = list_first_entry_or_null(&used, struct hot, node))) {
-		list_move_tail(&h->node, &tried);
+	while (gone < n && (h = list_first_entry_or_null(&used, struct hot, in_low))) {
+		list_move_tail(&h->in_low, &tried);
 		gone += give_back(h);
 		mrm_cond_resched();
 	}
@@ -221,36 +224,40 @@ static unsigned long give_coldest_back(unsigned long n, bool all)
 }
 
 /*
- * Look at a VM's guest pages, from next_index on, until @n were to go or as many were looked at
- * as may be.
+ * Look at a VM's guest pages, from next_index on, until @n have gone or as many were looked at as
+ * may be.
  *
- * Return: how many were to go, whether they have or not.
+ * Return: how many have gone.
  */
 static unsigned long clear_vm(struct mrm_vm *vm, unsigned long n, unsigned long *looked)
 {
-	unsigned long tried = 0;
+	unsigned long gone = 0;
 
-	while (tried < n && *looked < LOOKED_AT &&
+	while (gone < n && *looked < LOOKED_AT &&
 	       xa_find(&vm->pages, &next_index, ULONG_MAX, MRM_MARK_PRIVATE)) {
-		if (mrm_guest_hot_is_needless(vm, next_index)) {
-			tried++;
-			if (!mrm_guest_hot_return(vm, next_index))
-				mrm_count(vm, MRM_RETURNED, 1);
+		if (mrm_guest_hot_is_needless(vm, next_index) &&
+		    !mrm_guest_hot_return(vm, next_index, NUMA_NO_NODE)) {
+			mrm_count(vm, MRM_RETURNED, 1);
+			gone++;
 		}
 		next_index++;
 		++*looked;
 		mrm_cond_resched();
 	}
-	return tried;
+	return gone;
 }
 
-/* Look at some guest pages, going round all VMs, until so many were to go. */
-static void clear_low_memory(unsigned long n)
+/*
+ * Look at some guest pages, going round all VMs, until @n have gone.
+ *
+ * Return: how many have.
+ */
+static unsigned long clear_low_memory(unsigned long n)
 {
-	unsigned long looked = 0, vms = mrm_nr_vms() + 1;
+	unsigned long gone = 0, looked = 0, vms = mrm_nr_vms() + 1;
 	struct mrm_vm *vm;
 
-	while (vms-- && n && looked < LOOKED_AT) {
+	while (vms-- && gone < n && looked < LOOKED_AT) {
 		unsigned long id = next_id;
 
 		vm = mrm_vm_next(&id);
@@ -260,13 +267,14 @@ static void clear_low_memory(unsigned long n)
 			continue;
 		}
 		if (!mrm_vm_not_to_take(vm))
-			n -= clear_vm(vm, n, &looked);
-		if (n && looked < LOOKED_AT) {
+			gone += clear_vm(vm, n - gone, &looked);
+		if (gone < n && looked < LOOKED_AT) {
 			next_id = id;
 			next_index = 0;
 		}
 		mrm_vm_put(vm);
 	}
+	return gone;
 }
 
 /* Keep count of one that has been moved.  Context: low_lock. */
@@ -282,8 +290,9 @@ static int keep(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device
 		kfree(h);
 		return err;
 	}
-	*h = (struct hot){ .vm_id = vm->id, .index = index, .device = d, .since = jiffies };
-	list_add_tail(&h->node, &low);
+	*h = (struct hot){ .vm_id = vm->id, .index = index, .device = d, .node = NUMA_NO_NODE,
+			   .since = jiffies };
+	list_add_tail(&h->in_low, &low);
 	nr_low++;
 	atomic_long_inc(&d->low);
 	return 0;
@@ -293,14 +302,14 @@ static int keep(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device
 static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device *d)
 {
 	bool is_hot = mrm_guest_is_hot(vm, index);
-	int err;
+	int err, node;
 
 	if (mrm_guest_hot_is_short())
 		return -ENOMEM;
 	if (!is_hot && nr_low >= most()) {
 		if (none_goes)
 			return -ENOSPC;
-		none_goes = !give_coldest_back(1, false);
+		none_goes = !give_coldest_back(1, READ_ONCE(mrm_io_tunables.period) * HZ);
 		if (nr_low >= most())
 			return -ENOSPC;
 	}
@@ -308,15 +317,17 @@ static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_d
 	err = is_hot ? mrm_guest_set_hot(vm, index, d->limit) : keep(vm, index, d);
 	if (err)
 		return err;
-	err = mrm_guest_hot_move(vm, index, d->limit);
+	err = mrm_guest_hot_move(vm, index, d->limit, &node);
 	if (!err) {
+		if (!is_hot)
+			list_last_entry(&low, struct hot, in_low)->node = node;
 		mrm_count(vm, MRM_REMAPPED, 1);
 		atomic_long_inc(&d->moved);
 	}
 	/* One that is in use, or has nothing that can be moved, gets a low frame when it can. */
 	if (!is_hot && (err == -ENOMEM || err == -EHWPOISON)) {
 		mrm_guest_set_cold(vm, index);
-		drop(list_last_entry(&low, struct hot, node));
+		drop(list_last_entry(&low, struct hot, in_low));
 	}
 	return err;
 }
@@ -443,7 +454,7 @@ static void forget_ended(void)
 		mrm_cond_resched();
 	}
 
-	list_for_each_entry_safe(h, tmp, &low, node) {
+	list_for_each_entry_safe(h, tmp, &low, in_low) {
 		vm = mrm_vm_of_id(h->vm_id);
 		if (vm)
 			mrm_vm_put(vm);
@@ -454,20 +465,26 @@ static void forget_ended(void)
 }
 
 /*
- * What is low makes way, if a device has ever asked for it.
+ * What is low makes way, if a device has ever asked for it; what nobody has asked for, first.
+ * As long as there is some it goes on, and then it is looked again from time to time: what was
+ * used may not be any more.
  *
- * Context: low_lock.  Return: it is short, and has to be looked at again: what was used may not be
- * the next time.
+ * Context: low_lock.  Return: it is short.
  */
 static bool look_at_zone(void)
 {
 	if (!most() || !mrm_bounce_device(0) || !mrm_guest_hot_is_short())
 		return false;
-	if (!time_before(jiffies, next_look)) {
+	if (!time_before(jiffies, next_look) && !clear_low_memory(RETURNED) &&
+	    !give_coldest_back(RETURNED, LOOK_EVERY))
 		next_look = jiffies + LOOK_EVERY;
-		clear_low_memory(RETURNED - give_coldest_back(RETURNED, false));
-	}
 	return true;
+}
+
+/* How long it may rest when low memory is short. */
+static long until_next_look(void)
+{
+	return time_before(jiffies, next_look) ? LOOK_EVERY : 0;
 }
 
 /*
@@ -479,7 +496,7 @@ static bool give_excess_back(void)
 {
 	unsigned long max = most(), n = nr_low > max ? min(nr_low - max, RETURNED) : 0;
 
-	return give_coldest_back(n, true) && nr_low > max;
+	return give_coldest_back(n, 0) && nr_low > max;
 }
 
 /* Return: for how long there is nothing to do, unless somebody kicks; jiffies. */
@@ -496,7 +513,8 @@ static long work(void)
 	excess = give_excess_back();
 	again = move_hot();
 	is_short = look_at_zone();
-	idle = again || excess ? 0 : nr_low || is_short ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
+	idle = again || excess ? 0 : is_short ? until_next_look() :
+	       nr_low ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT;
 	mutex_unlock(&low_lock);
 	/* Whoever kicks meanwhile is heard after it. */
 	wait_event_freezable_timeout(wake, kthread_should_stop(), again ? TRY_AGAIN : REST);
@@ -577,8 +595,11 @@ void mrm_io_show_hottest(struct seq_file *m)
 		seq_puts(m, "no memory\n");
 		return;
 	}
+	/* If starting the rest failed there may be no table any more. */
+	mutex_lock(&low_lock);
 	while (mrm_bounce_next(&slot, 1, &b))
 		n = insert(top, n, &b);
+	mutex_unlock(&low_lock);
 	for (i = 0; i < n; i++) {
 		unsigned long index;
 		struct mrm_vm *vm = owner(top[i].pfn, &index);
@@ -602,7 +623,7 @@ void mrm_io_show_low(struct seq_file *m)
 	struct hot *h;
 
 	mutex_lock(&low_lock);
-	list_for_each_entry(h, &low, node) {
+	list_for_each_entry(h, &low, in_low) {
 		struct mrm_vm *vm = mrm_vm_of_id(h->vm_id);
 
 		if (!vm)
@@ -650,7 +671,7 @@ void mrm_io_exit(void)
 	/* If starting the rest failed somebody may be reading debugfs, or writing to sysfs. */
 	mutex_lock(&low_lock);
 	mrm_bounce_exit();
-	list_for_each_entry_safe(h, tmp, &low, node)
+	list_for_each_entry_safe(h, tmp, &low, in_low)
 		drop(h);
 	mutex_unlock(&low_lock);
 }

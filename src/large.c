@@ -102,14 +102,19 @@ static void break_and_share(struct mrm_vm *vm, unsigned long index)
 		scan(vm, index);
 }
 
+/* What a sweep does but for breaking: find out what that would save. */
+enum scan_which { SCAN_NONE, SCAN_NEW, SCAN_ALL };
+
 /**
  * struct sweep - one look at all large frames
+ * @scan: those that were not, or all, are scanned, and that is all
  * @saved: those count of which breaking saves so many parts
  * @unmap: those that are mapped are unmapped, to see whether they are touched
  * @all: those that are mapped are broken, too
- * @found: how many were unmapped, or are mapped and were left
+ * @found: how many were scanned, or unmapped, or are mapped and were left
  */
 struct sweep {
+	enum scan_which scan;
 	unsigned int saved;
 	bool unmap, all;
 	unsigned long found;
@@ -136,15 +141,11 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		break_and_share(vm, index);
 		return;
 	}
-	if (!s->saved)
-		return;
-	/* The host has filled up faster than it is scanned. */
-	if (!look.scanned) {
+	if (s->scan == SCAN_ALL || (s->scan == SCAN_NEW && !look.scanned)) {
 		scan(vm, index);
-		if (!mrm_guest_large_look(vm, index, &look) || look.broken)
-			return;
+		s->found++;
 	}
-	if (look.saves < s->saved)
+	if (!s->saved || look.saves < s->saved)
 		return;
 	if (s->all || !is_mapped(vm, index)) {
 		break_and_share(vm, index);
@@ -214,11 +215,27 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 	}
 }
 
+/*
+ * The host may have filled up faster than it is scanned.  Of parts that are equal all but the
+ * first are known to be; that one is when it is scanned again.
+ */
+static void scan_new(void)
+{
+	struct sweep s = { .scan = SCAN_NEW };
+
+	sweep_all(&s, breaking);
+	if (!s.found)
+		return;
+	s.scan = SCAN_ALL;
+	sweep_all(&s, breaking);
+}
+
 /* Until memory is plentiful, or there is nothing to be saved any more. */
 static void break_some(void)
 {
 	unsigned int i;
 
+	scan_new();
 	for (i = 0; i < ARRAY_SIZE(least_saved) && breaking(); i++) {
 		struct sweep s = { .saved = least_saved[i], .unmap = true };
 

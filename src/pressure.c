@@ -65,8 +65,13 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 		mrm_balance_look();
 	}
 	if (now <= before && may_wait(sc)) {
-		WRITE_ONCE(in_vain, !mrm_reclaim_emergency(SCAN_WAIT, false));
+		bool vain = !mrm_reclaim_emergency(SCAN_WAIT, false);
+
+		WRITE_ONCE(in_vain, vain);
 		WRITE_ONCE(vain_at, jiffies);
+		/* Who is above its target is for the targets to say: that is for what is free now. */
+		if (vain)
+			mrm_balance_wake();
 		now = reclaimed();
 	}
 	/* One of several that ask at once has it. */

@@ -682,14 +682,12 @@ static void test_short(void)
 	tap_ok(are_low, "some that were touched meanwhile happen to be low");
 	if (is_short) {
 		next -= HOT;
-		/* So they are not the first to go: there are none that were moved by then. */
+		/* So they have to be looked at again, when there are none any more that were moved. */
 		move(next, HOT, 1, true);
-		mrm_set_number("hot_io_period", 1);
 		tap_ok(mrm_vm_wait(vm.pid, "io_low_bytes", 0, 0, MRM_LONG), "they make way");
 		tap_ok(mrm_vm_wait(vm.pid, "io_returned_pages", low + 2 * HOT, low + PAGES,
 				   MRM_LONG), "and those that happen to be low do");
 		tap_equal(frames_from(1UL << 32, next, HOT), HOT, "and go where there is some");
-		mrm_set_number("hot_io_period", PERIOD);
 		refused = mrm_get("io_refused");
 		move(0, HOT, THRESHOLD, false);
 		tap_ok(mrm_wait_count("io_refused", refused + HOT, LONG_MAX, MRM_LONG),

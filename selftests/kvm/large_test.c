@@ -305,6 +305,27 @@ static void test_short(void)
 	end("after it was shared");
 }
 
+/* Of two that are equal the one that is scanned first is not known to be, until once more. */
+static void test_equal(void)
+{
+	long i;
+
+	start(SHORT);
+	mrm_set("share_cpu_max", "0");
+	for (i = 0; i < SHORT; i++)
+		vm.states[i] = 1 + i % (SHORT / 2);
+	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
+		tap_bail("RAM is not filled");
+	limit(SHORT, 4);
+	tap_ok(mrm_vm_wait(vm.pid, "saved_pages", PARTS, SHORT / 2, MRM_LONG),
+	       "what equals another that was never scanned is shared");
+	tap_ok(wait_until(state_is, "high", MRM_LONG), "and there is enough");
+	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
+	mrm_set("limit_bytes", "0");
+	mrm_set("share_cpu_max", "100");
+	end("after equal ones were broken");
+}
+
 static void test_untouched(void)
 {
 	long i;
@@ -424,6 +445,7 @@ int main(void)
 	test_split();
 	test_taken();
 	test_short();
+	test_equal();
 	test_rebuilt();
 	return tap_done();
 }

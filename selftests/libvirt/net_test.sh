@@ -73,6 +73,10 @@ moved() {
 	vm_counter_is g io_remapped_pages -gt 0
 }
 
+few_copies() {
+	is $((10 * ($(vm_counter g io_bounces) - before))) -lt $(($(sent) - first))
+}
+
 test_begin '?'
 modprobe -a -q e1000 bridge tun
 card=$(card)
@@ -101,6 +105,7 @@ check "those that are copied often are moved" wait_until "$slow" moved
 check "it goes on" sends
 before=$(vm_counter g io_bounces) first=$(sent)
 check "and on" sends
+check "hardly any is copied any more" few_copies
 say "$(($(vm_counter g io_bounces) - before)) copies for $(($(sent) - first)) packets," \
 	"$(vm_counter g io_remapped_pages) pages moved, $(vm_counter g io_low_bytes) bytes low"
 check "every page and frame is accounted for" consistent g

@@ -112,6 +112,7 @@ check "less memory than two guests have: their balloons grow" squeezed
 check "kill -9 of mrmd in the middle" mrmd_kill
 check "what the balloons have they keep" kept
 check "mrmd starts again" mrmd_start
+check "and says whom it finds" says 'connected to libvirt, where 2 guests run'
 check "and both reach their targets" reaches a b
 check "no byte is lost" all memcheck_goes_on a b
 
