@@ -5,8 +5,10 @@
  * done; without mrmd it is done all the same.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <json-c/json.h>
 
@@ -16,6 +18,7 @@
 #include "libvirt_pid.h"
 #include "mrmctl.h"
 #include "settings.h"
+#include "units.h"
 
 /* What is on or off, and not kept in the XML. */
 enum vm_switch {
@@ -151,6 +154,33 @@ static int set_switch(const struct mrm_root *root, const struct mrm_vm *vm,
 	return error ? STATUS_FAILED : STATUS_OK;
 }
 
+static uint64_t read_bytes(const struct mrm_root *root, const struct mrm_vm *vm, const char *name)
+{
+	uint64_t bytes = 0;
+	char file[64];
+
+	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, name);
+	mrm_read_u64(root->fd, file, &bytes);
+	return bytes;
+}
+
+/* A swap file was made for the min and max that there were. */
+static void note_swap(const struct mrm_root *root, const struct mrm_vm *vm)
+{
+	uint64_t min = read_bytes(root, vm, "min_bytes"), max = read_bytes(root, vm, "max_bytes");
+	char file[64], path[PATH_MAX], a[MRM_UNIT_MAX], b[MRM_UNIT_MAX];
+	struct stat status;
+
+	snprintf(file, sizeof(file), "vm/%d/swap_file", (int)vm->pid);
+	if (mrm_read_text(root->fd, file, path, sizeof(path)) || stat(path, &status) ||
+	    !S_ISREG(status.st_mode) || max <= min || max - min <= (uint64_t)status.st_size)
+		return;
+	complain("note: its swap file keeps its size, %s MiB, until it is started anew: of the %s "
+		 "MiB that may be taken from it now, more than that is not swapped",
+		 mrm_format_mib(a, sizeof(a), status.st_size),
+		 mrm_format_mib(b, sizeof(b), max - min));
+}
+
 /* With its new setting, the VM must at no moment share under the old salt. */
 static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 		 const struct vm_settings *all)
@@ -161,6 +191,8 @@ static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 		return STATUS_FAILED;
 	if (mrm_settings_apply(root, vm, &all->settings, all->promised, refused, NULL))
 		return STATUS_FAILED;
+	if (all->settings.given[MRM_MIN] || all->settings.given[MRM_MAX])
+		note_swap(root, vm);
 	if (!stop && set_switch(root, vm, all, VM_SHARE))
 		return STATUS_FAILED;
 	return set_switch(root, vm, all, VM_LARGE);

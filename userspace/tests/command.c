@@ -260,6 +260,12 @@ static void test_set(void)
 	check_file("vm/1000/shares", "high\n");
 	check_file("vm/1000/min_bytes", "67108864\n");
 	check_file("vm/1000/max_bytes", "1073741824\n");
+	run("truncate -s 960M %s/swap; printf %s/swap >%s/vm/1000/swap_file", tree.base, tree.base,
+	    tree.path);
+	expect(0, "", "mrmctl $T set web min=64MiB max=1GiB");
+	expect(0, "keeps its size, 960.0 MiB, until it is started anew: of the 992.0 MiB",
+	       "mrmctl $T set web min=32MiB 2>&1");
+	run("printf '\\n' >%s/vm/1000/swap_file", tree.path);
 	expect(0, "", "mrmctl $T set web shares= min= max=");
 	check_file("vm/1000/shares", "normal\n");
 	check_file("vm/1000/min_bytes", "0\n");
