@@ -319,7 +319,11 @@ static void test_equal(void)
 	limit(SHORT, 4);
 	tap_ok(mrm_vm_wait(vm.pid, "saved_pages", PARTS, SHORT / 2, MRM_LONG),
 	       "what equals another that was never scanned is shared");
-	tap_ok(wait_until(state_is, "high", MRM_LONG), "and there is enough");
+	if (!tap_ok(wait_until(state_is, "high", MRM_LONG), "and there is enough"))
+		tap_note("%ld large, %ld private, %ld shared in %ld frames, %ld bytes free of %ld",
+			 mrm_vm_get(vm.pid, "large_pages"), mrm_vm_get(vm.pid, "private_pages"),
+			 mrm_vm_get(vm.pid, "shared_pages"), mrm_get("shared_frames"),
+			 mrm_get("free_bytes"), mrm_get("min_free_bytes"));
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
 	mrm_set("limit_bytes", "0");
 	mrm_set("share_cpu_max", "100");
