@@ -29,7 +29,7 @@ static unsigned long part(long pages, long frames, long names)
 	/* They change as they are read. */
 	if (pages <= 0 || frames <= 0)
 		return 0;
-	return frames < names && pages < names ? mul_u64_u64_div_u64(pages, frames, names) : pages;
+	return frames < names ? mul_u64_u64_div_u64(min(pages, names), frames, names) : pages;
 }
 
 /**
