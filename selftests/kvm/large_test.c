@@ -423,7 +423,8 @@ static void test_rebuilt(void)
 	tap_note("%ld times there was none to be had", mrm_vm_get(vm.pid, "large_pages_failed"));
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_rebuilt"), LARGE, "and counted");
 	mrm_set("large_rebuild_rate", "0");
-	tap_ok(wait_until(all_mapped, NULL, MRM_LONG), "and mapped as such when they are touched");
+	/* After an error a minute goes by. */
+	tap_ok(wait_until(all_mapped, NULL, 3 * MRM_LONG), "and mapped as such when they are touched");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "for the guest, too");
 	are(LARGE, PAGES, "after that");
