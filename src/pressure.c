@@ -69,7 +69,7 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 
 		WRITE_ONCE(in_vain, vain);
 		WRITE_ONCE(vain_at, jiffies);
-		/* Who is above its target is for the targets to say: that is for what is free now. */
+		/* The targets say who is above, and may be of when more was free. */
 		if (vain)
 			mrm_balance_wake();
 		now = reclaimed();

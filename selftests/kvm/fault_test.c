@@ -302,7 +302,8 @@ static void prepare(enum before before)
 			tap_bail("not all can be taken");
 		return;
 	}
-	if (before >= SHARED && before <= HOLES && (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
+	if (before >= SHARED && before <= HOLES &&
+	    (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
 		tap_bail("not all is shared");
 	for (i = 0; i < SOME; i++) {
 		if (before == CHANGING)

@@ -682,7 +682,7 @@ static void test_short(void)
 	tap_ok(are_low, "some that were touched meanwhile happen to be low");
 	if (is_short) {
 		next -= HOT;
-		/* So they have to be looked at again, when there are none any more that were moved. */
+		/* So they are looked at again, when there are none any more that were moved. */
 		move(next, HOT, 1, true);
 		tap_ok(mrm_vm_wait(vm.pid, "io_low_bytes", 0, 0, MRM_LONG), "they make way");
 		tap_ok(mrm_vm_wait(vm.pid, "io_returned_pages", low + 2 * HOT, low + PAGES,

@@ -424,7 +424,8 @@ static void test_rebuilt(void)
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_rebuilt"), LARGE, "and counted");
 	mrm_set("large_rebuild_rate", "0");
 	/* After an error a minute goes by. */
-	tap_ok(wait_until(all_mapped, NULL, 3 * MRM_LONG), "and mapped as such when they are touched");
+	tap_ok(wait_until(all_mapped, NULL, 3 * MRM_LONG),
+	       "and mapped as such when they are touched");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "for the guest, too");
 	are(LARGE, PAGES, "after that");

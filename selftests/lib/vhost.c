@@ -30,16 +30,16 @@
 /**
  * struct ring - the driver's and the device's part of a queue, in memory that is not the guest's
  * @desc: what is to be sent
- * @avail: how much of it
- * @ids: of descriptors, the end of @avail
+ * @avail: how much of it; the ids of descriptors follow
+ * @ids: these
  * @used: how much was; its elements follow
- * @done: the end of @used
+ * @done: these
  */
 struct ring {
-	_Alignas(4096) struct vring_desc desc[VHOST_MOST];
-	_Alignas(4096) struct vring_avail avail;
+	struct vring_desc desc[VHOST_MOST];
+	struct vring_avail avail;
 	__virtio16 ids[VHOST_MOST + 1];
-	_Alignas(4096) struct vring_used used;
+	struct vring_used used __attribute__((aligned(VRING_USED_ALIGN_SIZE)));
 	struct vring_used_elem done[VHOST_MOST + 1];
 };
 
