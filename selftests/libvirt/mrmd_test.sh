@@ -189,9 +189,9 @@ steered() {
 }
 
 # By as much as has to stay free, 6 per cent.  It has touched all of its memory, and needs
-# half of it.
+# half of it.  What the host shares when memory is short no balloon is asked for.
 limit_to_what_it_has() {
-	vm_counter "$1" consumed_bytes >"$mrm/limit_bytes"
+	echo 0 >"$(vm_dir "$1")/share" && vm_counter "$1" consumed_bytes >"$mrm/limit_bytes"
 }
 
 squeeze() {
