@@ -41,8 +41,8 @@ static void in_state(const char *word, const char *when)
 	if (is)
 		return;
 	file_read(MRM_SYSFS "/state", text, sizeof(text));
-	tap_note("it is %.10s free %ld min_free %ld, pages: %ld private, %ld shared, %ld zipped", text,
-		 mrm_get("free_bytes"), mrm_get("min_free_bytes"), mrm_get("private_pages"),
+	tap_note("it is %.10s free %ld min_free %ld, pages: %ld private, %ld shared, %ld zipped",
+		 text, mrm_get("free_bytes"), mrm_get("min_free_bytes"), mrm_get("private_pages"),
 		 mrm_get("shared_pages"), mrm_get("zipped_pages"));
 }
 
