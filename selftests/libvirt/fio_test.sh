@@ -37,7 +37,7 @@ job() {
 }
 
 bounced() {
-	vm_counter_is "$1" io_bounces -gt 1000
+	vm_counter_is "$1" io_bounces -gt 100
 }
 
 moved() {
