@@ -96,13 +96,13 @@ const char *mrm_zip_algorithm(void)
 	return mrm_zip_words[READ_ONCE(algorithm)];
 }
 
-/* May the VM have so many bytes more? */
-/* Bytes. */
+/* So many bytes the VM may have. */
 static u64 most_of(struct mrm_vm *vm)
 {
 	return (u64)atomic_long_read(&vm->adopted) * PAGE_SIZE * READ_ONCE(mrm_zip_max) / 100;
 }
 
+/* May the VM have so many bytes more? */
 static bool fits_vm(struct mrm_vm *vm, u64 bytes)
 {
 	return mrm_counter_read(&vm->counters, MRM_ZIPPED_BYTES) + bytes <= most_of(vm);

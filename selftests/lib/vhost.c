@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
@@ -11,7 +10,6 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -134,14 +132,13 @@ long vhost_send(struct vm *vm, void *work)
 	struct vhost_vring_file backend = { .index = SENDS };
 	int fd = open(VHOST, O_RDWR | O_CLOEXEC), kick = eventfd(0, EFD_CLOEXEC);
 	int call = eventfd(0, EFD_CLOEXEC);
-	struct ring *ring = aligned_alloc(4096, sizeof(*ring));
+	struct ring *ring = calloc(1, sizeof(*ring));
 	long err = 0;
 
 	backend.fd = loopback();
 	if (fd < 0 || kick < 0 || call < 0 || !ring || backend.fd < 0 || w->count > VHOST_MOST)
 		err = -EINVAL;
 	if (!err) {
-		memset(ring, 0, sizeof(*ring));
 		for (size_t i = 0; i < w->count; i++) {
 			ring->desc[i] = (struct vring_desc){
 				.addr = (w->first + i) * PAGE_SIZE,

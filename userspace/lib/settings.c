@@ -154,21 +154,11 @@ static const char *kernel_value(const struct mrm_settings *settings, enum mrm_se
 	return number;
 }
 
-static uint64_t read_min(const struct mrm_root *root, const struct mrm_vm *vm)
-{
-	uint64_t min = 0;
-	char file[64];
-
-	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, files[MRM_MIN]);
-	mrm_read_u64(root->fd, file, &min);
-	return min;
-}
-
 /* The kernel knows the mins of VMs that run; of the rest so much is promised. */
 static bool fits(const struct mrm_root *root, const struct mrm_vm *vm, uint64_t min,
 		 uint64_t promised)
 {
-	uint64_t now = read_min(root, vm), unreserved;
+	uint64_t now = mrm_vm_u64_or_0(root, vm->pid, files[MRM_MIN]), unreserved;
 
 	if (!promised || min <= now || mrm_read_u64(root->fd, "unreserved_bytes", &unreserved))
 		return true;
@@ -218,7 +208,7 @@ int mrm_settings_apply(const struct mrm_root *root, const struct mrm_vm *vm,
 
 	/* The kernel holds min <= max at every moment. */
 	if (settings->given[MRM_MIN] && settings->given[MRM_MAX] && max &&
-	    max < read_min(root, vm)) {
+	    max < mrm_vm_u64_or_0(root, vm->pid, files[MRM_MIN])) {
 		order[2] = MRM_MIN;
 		order[3] = MRM_MAX;
 	}

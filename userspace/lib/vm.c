@@ -277,6 +277,63 @@ int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, mrm_want want)
 	return error;
 }
 
+static void file_of(pid_t pid, const char *file, char path[64])
+{
+	snprintf(path, 64, "vm/%d/%s", (int)pid, file);
+}
+
+/**
+ * mrm_vm_read_text() - read one file of a VM as text
+ * @root: the open tree
+ * @pid: of the VM
+ * @file: its name
+ * @text: as for mrm_read_text()
+ * @size: the same
+ *
+ * Return: as mrm_read_text().
+ */
+int mrm_vm_read_text(const struct mrm_root *root, pid_t pid, const char *file, char *text,
+		     size_t size)
+{
+	char path[64];
+
+	file_of(pid, file, path);
+	return mrm_read_text(root->fd, path, text, size);
+}
+
+/**
+ * mrm_vm_read_u64() - read one file of a VM as a number
+ * @root: the open tree
+ * @pid: of the VM
+ * @file: its name
+ * @value: receives the number, in the file's own unit; untouched on error
+ *
+ * Return: as mrm_read_u64().
+ */
+int mrm_vm_read_u64(const struct mrm_root *root, pid_t pid, const char *file, uint64_t *value)
+{
+	char path[64];
+
+	file_of(pid, file, path);
+	return mrm_read_u64(root->fd, path, value);
+}
+
+/**
+ * mrm_vm_u64_or_0() - the same, where what cannot be read is 0
+ * @root: the open tree
+ * @pid: of the VM
+ * @file: its name
+ *
+ * Return: the number.
+ */
+uint64_t mrm_vm_u64_or_0(const struct mrm_root *root, pid_t pid, const char *file)
+{
+	uint64_t value = 0;
+
+	mrm_vm_read_u64(root, pid, file, &value);
+	return value;
+}
+
 /**
  * mrm_vm_write() - change a setting of a VM
  * @root: the open tree

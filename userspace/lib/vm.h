@@ -141,6 +141,10 @@ void mrm_vms_free(struct mrm_vms *vms);
 
 bool mrm_vm_matches(const struct mrm_vm *vm, const char *who);
 int mrm_vm_reread(const struct mrm_root *root, struct mrm_vm *vm, mrm_want want);
+int mrm_vm_read_text(const struct mrm_root *root, pid_t pid, const char *file, char *text,
+		     size_t size);
+int mrm_vm_read_u64(const struct mrm_root *root, pid_t pid, const char *file, uint64_t *value);
+uint64_t mrm_vm_u64_or_0(const struct mrm_root *root, pid_t pid, const char *file);
 int mrm_vm_write(const struct mrm_root *root, const struct mrm_vm *vm, const char *file,
 		 const char *value);
 

@@ -154,26 +154,17 @@ static int set_switch(const struct mrm_root *root, const struct mrm_vm *vm,
 	return error ? STATUS_FAILED : STATUS_OK;
 }
 
-static uint64_t read_bytes(const struct mrm_root *root, const struct mrm_vm *vm, const char *name)
-{
-	uint64_t bytes = 0;
-	char file[64];
-
-	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, name);
-	mrm_read_u64(root->fd, file, &bytes);
-	return bytes;
-}
-
 /* A swap file was made for the min and max that there were. */
 static void note_swap(const struct mrm_root *root, const struct mrm_vm *vm)
 {
-	uint64_t min = read_bytes(root, vm, "min_bytes"), max = read_bytes(root, vm, "max_bytes");
-	char file[64], path[PATH_MAX], a[MRM_UNIT_MAX], b[MRM_UNIT_MAX];
+	uint64_t min = mrm_vm_u64_or_0(root, vm->pid, "min_bytes");
+	uint64_t max = mrm_vm_u64_or_0(root, vm->pid, "max_bytes");
+	char path[PATH_MAX], a[MRM_UNIT_MAX], b[MRM_UNIT_MAX];
 	struct stat status;
 
-	snprintf(file, sizeof(file), "vm/%d/swap_file", (int)vm->pid);
-	if (mrm_read_text(root->fd, file, path, sizeof(path)) || stat(path, &status) ||
-	    !S_ISREG(status.st_mode) || max <= min || max - min <= (uint64_t)status.st_size)
+	if (mrm_vm_read_text(root, vm->pid, "swap_file", path, sizeof(path)) ||
+	    stat(path, &status) || !S_ISREG(status.st_mode) || max <= min ||
+	    max - min <= (uint64_t)status.st_size)
 		return;
 	complain("note: its swap file keeps its size, %s MiB, until it is started anew: of the %s "
 		 "MiB that may be taken from it now, more than that is not swapped",

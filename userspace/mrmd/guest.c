@@ -195,26 +195,19 @@ static void tell(struct guest *guest, uint64_t now)
 
 static uint64_t read_or_0(const struct guest *guest, const char *name)
 {
-	uint64_t value = 0;
-	char file[64];
-
-	snprintf(file, sizeof(file), "vm/%d/%s", (int)guest->pid, name);
-	mrm_read_u64(module_root()->fd, file, &value);
-	return value;
+	return mrm_vm_u64_or_0(module_root(), guest->pid, name);
 }
 
 /* What the kernel wants of this balloon.  Without a word from it, it is let go. */
 static void aim(struct guest *guest)
 {
 	struct balloon *balloon = &guest->balloon;
-	char file[64];
 	int error = -ENOENT;
 
 	guest->hold = 0;
-	if (guest->listed) {
-		snprintf(file, sizeof(file), "vm/%d/balloon_target_bytes", (int)guest->pid);
-		error = mrm_read_u64(module_root()->fd, file, &guest->hold);
-	}
+	if (guest->listed)
+		error = mrm_vm_read_u64(module_root(), guest->pid, "balloon_target_bytes",
+					&guest->hold);
 	guest->aimed = !error;
 	if (!error)
 		balloon_goal(balloon, guest->hold, read_or_0(guest, "min_bytes"));

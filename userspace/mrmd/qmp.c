@@ -320,10 +320,8 @@ static void again(int timer, void *data)
 /* What the kernel calls the VM, or its pid. */
 static void find_name(pid_t pid, char name[MRM_TEXT_MAX])
 {
-	char file[64];
-
-	snprintf(file, sizeof(file), "vm/%d/name", (int)pid);
-	if (!module_root() || mrm_read_text(module_root()->fd, file, name, MRM_TEXT_MAX) || !*name)
+	if (!module_root() || mrm_vm_read_text(module_root(), pid, "name", name, MRM_TEXT_MAX) ||
+	    !*name)
 		snprintf(name, MRM_TEXT_MAX, "pid:%d", (int)pid);
 }
 

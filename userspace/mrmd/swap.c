@@ -264,24 +264,6 @@ static struct swap *find_file(const char *name)
 	return NULL;
 }
 
-static int read_text(const struct mrm_vm *vm, const char *name, char *text, size_t size)
-{
-	char file[64];
-
-	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, name);
-	return mrm_read_text(module_root()->fd, file, text, size);
-}
-
-static uint64_t read_number(const struct mrm_vm *vm, const char *name)
-{
-	uint64_t value = 0;
-	char file[64];
-
-	snprintf(file, sizeof(file), "vm/%d/%s", (int)vm->pid, name);
-	mrm_read_u64(module_root()->fd, file, &value);
-	return value;
-}
-
 /* A VM that is not known: one that is new, or that an mrmd before us knew. */
 static void meet(const struct mrm_vm *vm)
 {
@@ -289,7 +271,7 @@ static void meet(const struct mrm_vm *vm)
 	struct swap *swap;
 
 	/* A module that knows nothing of swap has no such file. */
-	if (read_text(vm, "swap_file", text, sizeof(text)))
+	if (mrm_vm_read_text(module_root(), vm->pid, "swap_file", text, sizeof(text)))
 		return;
 	slash = strrchr(text, '/');
 	swap = *text ? find_file(slash ? slash + 1 : text) : add(SWAP_NEW, "");
@@ -301,7 +283,7 @@ static void make(struct swap *swap)
 {
 	char name[MRM_TEXT_MAX];
 
-	if (read_text(&swap->vm, "name", name, sizeof(name)))
+	if (mrm_vm_read_text(module_root(), swap->vm.pid, "name", name, sizeof(name)))
 		*name = '\0';
 	swap->error = swap_file_name(swap->name, name, swap->vm.pid);
 	if (swap->error)
@@ -317,8 +299,8 @@ static void settle(struct swap *swap)
 
 	if (!guests_settled(&swap->vm))
 		return;
-	max = read_number(&swap->vm, "max_bytes");
-	min = read_number(&swap->vm, "min_bytes");
+	max = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "max_bytes");
+	min = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "min_bytes");
 	if (!max || max != swap->max || min != swap->min) {
 		swap->max = max;
 		swap->min = min;
