@@ -26,6 +26,7 @@
 
 static struct MHD_Daemon *server;
 static const char *directory;
+static struct sockaddr_un listens_at; /* if it is at a path */
 
 static int parse_unix(const char *path, struct sockaddr_un *address, socklen_t *length)
 {
@@ -149,6 +150,15 @@ static enum MHD_Result asked(void *data, struct MHD_Connection *connection, cons
 	return serve(connection);
 }
 
+/* What was left behind by one that was killed; nothing else that has its name. */
+static void remove_socket(const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
 static int open_socket(const struct sockaddr_storage *address, socklen_t length)
 {
 	const char *path = ((const struct sockaddr_un *)address)->sun_path;
@@ -158,7 +168,7 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length)
 	if (fd < 0)
 		return -errno;
 	if (address->ss_family == AF_UNIX)
-		unlink(path);
+		remove_socket(path);
 	else
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (const struct sockaddr *)address, length) < 0 || listen(fd, CLIENTS_MAX) < 0) {
@@ -206,6 +216,8 @@ int http_init(const char *text, const char *sysfs)
 		close(fd);
 		return -EIO;
 	}
+	if (address.ss_family == AF_UNIX)
+		memcpy(&listens_at, &address, sizeof(listens_at));
 	log_notice("metrics are served at %s", text);
 	return 0;
 }
@@ -218,4 +230,7 @@ void http_end(void)
 	if (server)
 		MHD_stop_daemon(server);
 	server = NULL;
+	if (*listens_at.sun_path)
+		remove_socket(listens_at.sun_path);
+	memset(&listens_at, 0, sizeof(listens_at));
 }

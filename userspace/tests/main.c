@@ -86,6 +86,7 @@ int main(int argc, char **argv)
 	test_admission();
 	test_swap();
 	test_metrics(argv[2]);
+	test_http();
 	test_line();
 	test_command(argv[1]);
 	test_screen(argv[1]);

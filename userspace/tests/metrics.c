@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What Prometheus gets, and lines of JSON. */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -277,6 +280,72 @@ void test_metrics(const char *source)
 		       http_address("unix:x", &address, &length) &&
 		       http_address("", &address, &length),
 	       "no other");
+}
+
+/* All of what is answered to a request at a socket; to be freed. */
+static char *ask(const char *path, const char *request)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char *text = NULL, part[4096];
+	FILE *stream;
+	size_t size;
+	ssize_t n;
+
+	strcpy(address.sun_path, path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    dprintf(fd, "%s /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		    request) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	stream = open_memstream(&text, &size);
+	if (!stream)
+		exit(2);
+	while ((n = read(fd, part, sizeof(part))) > 0)
+		fwrite(part, 1, n, stream);
+	fclose(stream);
+	close(fd);
+	return text;
+}
+
+/**
+ * test_http() - metrics at a path
+ */
+void test_http(void)
+{
+	char path[PATH_MAX], place[PATH_MAX + 8], *text;
+	struct tree tree;
+	struct stat st;
+	FILE *file;
+
+	tree_make(&tree);
+	tree_add_vm(&tree, 7, "a", 512);
+	snprintf(path, sizeof(path), "%s/socket", tree.path);
+	snprintf(place, sizeof(place), "unix:%s", path);
+	tap_ok(!http_init(place, tree.path), "metrics are served at a path");
+	tap_ok(!stat(path, &st) && (st.st_mode & 07777) == 0666, "that everybody may read");
+	text = ask(path, "GET");
+	tap_has(text ?: "", "HTTP/1.1 200 OK", "they are answered");
+	tap_has(text ?: "", "Content-Type: application/openmetrics-text", "as what they are");
+	tap_has(text ?: "", "mrm_vm_shared_bytes{vm=\"a\",pid=\"7\"} 2097152\n", "with the VMs");
+	tap_has(text ?: "", "\n# EOF\n", "to their end");
+	free(text);
+	text = ask(path, "DELETE");
+	tap_has(text ?: "", "HTTP/1.1 405 ", "nothing can be done there");
+	free(text);
+	http_end();
+	tap_ok(lstat(path, &st) && !ask(path, "GET"), "nothing is left");
+
+	file = fopen(path, "w");
+	if (!file)
+		exit(2);
+	fclose(file);
+	tap_ok(http_init(place, tree.path) && !stat(path, &st) && S_ISREG(st.st_mode),
+	       "what is no socket is not removed");
+	unlink(path);
+	tree_remove(&tree);
 }
 
 /**

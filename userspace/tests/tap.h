@@ -24,6 +24,7 @@ void test_balloon(void);
 void test_admission(void);
 void test_swap(void);
 void test_metrics(const char *source);
+void test_http(void);
 void test_line(void);
 void test_command(const char *mrmctl);
 void test_screen(const char *mrmctl);
