@@ -22,7 +22,7 @@ balloon_is_ok() {
 }
 
 at_target() {
-	local target least=${2:-$((16 << 20))}
+	local target least=${2:-$((8 << 20))}
 	target=$(vm_counter "$1" balloon_target_bytes)
 	is "$target" -gt "$least" &&
 		vm_counter_is "$1" balloon_bytes -ge $((target - near)) &&
