@@ -29,9 +29,9 @@ test_cleanup() {
 	dmsetup remove a b 2>/dev/null
 }
 
-# job NAME DIRECT - without an end; what is wrong ends it.
+# job NAME OPTION... - without an end; what is wrong ends it.
 job() {
-	echo "$(fio_mount)" "$(fio_run "--name=$1 --direct=$2 --ioengine=psync --rw=randrw" \
+	echo "$(fio_mount)" "$(fio_run "--name=$* --ioengine=psync --rw=randrw" \
 		"--bsrange=4k-64k --size=$((piece - 1))m --verify=crc32c --verify_fatal=1" \
 		"--verify_backlog=64 --time_based --runtime=$((seconds * 20)) --status-interval=5")"
 }
@@ -108,17 +108,17 @@ check "mrmd starts" mrmd_start --swap "$files"
 fio_begin
 check "one has a piece of the disk" fio_piece a 0 "$piece"
 check "the other has the next" fio_piece b "$piece" "$piece"
-define a "$mib" --run "$(job direct 1)" --append mrm.modules=virtio_blk,erofs \
+define a "$mib" --run "$(job direct --direct=1)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices a native)"
-define b "$mib" --run "$(job cached 0)" --append mrm.modules=virtio_blk,erofs \
+# What a page cache writes by itself it writes a few times a minute.
+define b "$mib" --run "$(job cached --fdatasync=16)" --append mrm.modules=virtio_blk,erofs \
 	--devices "$(fio_devices b io_uring)"
 echo 0 >"$mrm/hot_io_threshold"
 check "guests start" start_both
 check "they are adopted" all "adopted $mib" a b
 check "they have swap files" all has_file a b
 check "what they read and write is copied" wait_until "$slow" all bounced a b
-# What a guest's page cache writes it writes a few times a minute.
-echo 60 >"$mrm/hot_io_period"
+echo $((60 * patience)) >"$mrm/hot_io_period"
 echo 2 >"$mrm/hot_io_threshold"
 check "pages that are copied often are moved" wait_until "$slow" all moved a b
 check "what was written is read" all goes_on a b
