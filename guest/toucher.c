@@ -3,8 +3,9 @@
  * Touches so much memory for so long, then another amount: the program of figure 6
  * of the paper (Waldspurger 2002, 5.3).  What it does not touch it keeps.
  *
- *	toucher MIB:SECONDS...
+ *	toucher MIB:SECONDS[:PAUSE]...
  *
+ * PAUSE ms after each time over all of it (default: 200).
  * Prints "toucher: touches N MiB" when all of it has been touched once, and goes on with
  * the last amount for ever if its SECONDS are 0.
  */
@@ -16,7 +17,7 @@
 
 #define PAGE		4096
 #define MIB_PAGES	256
-#define PAUSE_NS	200000000	/* between one time over all of it and the next */
+#define PAUSE_MS	200	/* between one time over all of it and the next */
 #define MAX_MIB		65536
 
 static double now(void)
@@ -27,9 +28,9 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static void touch(volatile uint64_t *memory, size_t mib, double seconds)
+static void touch(volatile uint64_t *memory, size_t mib, double seconds, unsigned int ms)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
 	double end = now() + seconds;
 	size_t i, round = 0;
 
@@ -42,31 +43,36 @@ static void touch(volatile uint64_t *memory, size_t mib, double seconds)
 	} while (seconds == 0 || now() < end);
 }
 
-static int phase(const char *text, size_t *mib, double *seconds)
+static int phase(const char *text, size_t *mib, double *seconds, unsigned int *ms)
 {
-	char end;
+	int end = 0, more = 0;
 
-	return sscanf(text, "%zu:%lf%c", mib, seconds, &end) == 2 && *mib <= MAX_MIB &&
-	       *seconds >= 0;
+	*ms = PAUSE_MS;
+	if (sscanf(text, "%zu:%lf%n", mib, seconds, &end) != 2)
+		return 0;
+	if (text[end] && sscanf(text + end, ":%u%n", ms, &more) != 1)
+		return 0;
+	return !text[end + more] && *mib <= MAX_MIB && *seconds >= 0;
 }
 
 int main(int argc, char **argv)
 {
 	size_t mib, most = 1;
+	unsigned int ms;
 	double seconds;
 	void *memory;
 	int i;
 
 	for (i = 1; i < argc; i++) {
-		if (!phase(argv[i], &mib, &seconds)) {
-			fprintf(stderr, "toucher: \"%s\" is not MIB:SECONDS\n", argv[i]);
+		if (!phase(argv[i], &mib, &seconds, &ms)) {
+			fprintf(stderr, "toucher: \"%s\" is not MIB:SECONDS[:PAUSE]\n", argv[i]);
 			return 2;
 		}
 		if (mib > most)
 			most = mib;
 	}
 	if (argc < 2) {
-		fprintf(stderr, "usage: toucher MIB:SECONDS...\n");
+		fprintf(stderr, "usage: toucher MIB:SECONDS[:PAUSE]...\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -79,8 +85,8 @@ int main(int argc, char **argv)
 	/* As the paper's guests did: in pages of 4 KiB. */
 	madvise(memory, most << 20, MADV_NOHUGEPAGE);
 	for (i = 1; i < argc; i++) {
-		phase(argv[i], &mib, &seconds);
-		touch(memory, mib, seconds);
+		phase(argv[i], &mib, &seconds, &ms);
+		touch(memory, mib, seconds, ms);
 	}
 	return 0;
 }

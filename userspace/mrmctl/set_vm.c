@@ -5,10 +5,13 @@
  * done; without mrmd it is done all the same.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
@@ -19,6 +22,8 @@
 #include "mrmctl.h"
 #include "settings.h"
 #include "units.h"
+
+#define LOCK "/run/mrmctl.lock"
 
 /* What is on or off, and not kept in the XML. */
 enum vm_switch {
@@ -189,18 +194,32 @@ static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 	return set_switch(root, vm, all, VM_LARGE);
 }
 
-/* Without mrmd nobody is promised anything. */
-static uint64_t ask_promised(void)
+/* Without mrmd nobody is promised anything; one that does not answer may have promised. */
+static int ask_promised(uint64_t *bytes)
 {
 	struct json_object *answer, *request = json_object_new_object();
-	uint64_t bytes;
+	int error;
 
 	json_add(request, "do", json_object_new_string("status"));
-	if (mrm_ask(MRM_SOCKET, request, &answer))
-		return 0;
-	bytes = json_object_get_uint64(json_object_object_get(answer, "starting_bytes"));
+	error = mrm_ask(MRM_SOCKET, request, &answer);
+	*bytes = 0;
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		return STATUS_OK;
+	if (error)
+		return complain_read("what mrmd has promised to guests that are starting", error);
+	*bytes = json_object_get_uint64(json_object_object_get(answer, "starting_bytes"));
 	json_object_put(answer);
-	return bytes;
+	return STATUS_OK;
+}
+
+/* What another one sets at the same time is not to be lost.  Without a lock, as it was. */
+static int lock(void)
+{
+	int fd = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
 }
 
 static int set_both(const struct options *options, const struct mrm_root *root,
@@ -208,12 +227,17 @@ static int set_both(const struct options *options, const struct mrm_root *root,
 		    const struct vm_settings *all)
 {
 	bool keep = domain->handle && all->any;
-	int status = keep ? domain_check(domain, options, &all->settings) : STATUS_OK;
+	int fd = keep ? lock() : -1, status = STATUS_OK;
+
+	if (keep)
+		status = domain_check(domain, options, &all->settings);
 
 	if (!status && vm->pid && !options->config)
 		status = apply(root, vm, all);
 	if (!status && keep)
 		status = domain_write(domain, options, &all->settings);
+	if (fd >= 0)
+		close(fd);
 	return status;
 }
 
@@ -251,8 +275,8 @@ static int set_here(const struct options *options, const struct mrm_root *root, 
 		complain("%s: --live and --config are for guests of libvirt", who);
 		status = STATUS_FAILED;
 	}
-	if (vm.pid && all->settings.given[MRM_MIN])
-		all->promised = ask_promised();
+	if (!status && vm.pid && all->settings.given[MRM_MIN])
+		status = ask_promised(&all->promised);
 	if (!status)
 		status = set_both(options, root, &vm, &domain, all);
 	domain_close(&domain);

@@ -16,6 +16,9 @@
 #define LOOK_LATE_MS 60000
 #define RETRY_MAX_MS 600000
 
+/* So soon after a reboot it is not the new driver that was heard. */
+#define REBOOT_MS 2000
+
 /* A guest that was there within this time follows at once; after that, slowly. */
 #define FAST_MS 2000
 #define SLOW_MS 8000
@@ -113,11 +116,15 @@ void balloon_actual(struct balloon *balloon, uint64_t actual, uint64_t now)
  * @last_update: in seconds, as the device has it; 0: never
  * @now: the time, in ms
  *
- * A driver says something when it starts.
+ * A driver says something when it starts.  One that says something every few seconds may have
+ * done so since it was last looked for, before the guest was rebooted.
  */
 void balloon_stats(struct balloon *balloon, uint64_t last_update, uint64_t now)
 {
 	balloon->stats = last_update;
+	if (balloon->rebooted && now - balloon->born_ms < REBOOT_MS)
+		balloon->stats_before = last_update;
+	balloon->rebooted = false;
 	balloon->driver |= last_update > balloon->stats_before;
 	balloon->look_ms =
 		now + (now - balloon->born_ms < BALLOON_BOOT_MS ? LOOK_MS : LOOK_LATE_MS);
@@ -137,6 +144,7 @@ void balloon_reboot(struct balloon *balloon, uint64_t now)
 	balloon->let_go = balloon->device && (balloon->asked || balloon->actual < balloon->size);
 	/* What the device remembers is of the driver before, and the guest has it all. */
 	balloon->stats_before = balloon->stats;
+	balloon->rebooted = true;
 	if (balloon->actual != balloon->size)
 		balloon->stale = balloon->actual;
 	balloon->actual = balloon->size;

@@ -55,6 +55,7 @@ enum balloon_state {
  * @waits_ms: time between two such tries
  * @stats_before: when the driver before a reboot was last heard, in its seconds
  * @stats: the same, of the one there is
+ * @rebooted: it was not looked at since it was rebooted
  * @stale: what the driver before a reboot has last said, in bytes; 0: nothing
  * @unresponsive: it has not listened so far
  * @let_go: it reboots, and shall have all of its memory for that
@@ -78,6 +79,7 @@ struct balloon {
 	uint64_t waits_ms;
 	uint64_t stats_before;
 	uint64_t stats;
+	bool rebooted;
 	uint64_t stale;
 	bool unresponsive;
 	bool let_go;

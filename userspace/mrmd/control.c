@@ -38,11 +38,17 @@
  * @fd: the socket
  * @handle: of the event loop
  * @line: what has come
+ * @answer: what is being answered, or NULL
+ * @length: bytes of it
+ * @sent: of which the client has so many
  */
 struct client {
 	int fd;
 	int handle;
 	struct line line;
+	char *answer;
+	size_t length;
+	size_t sent;
 };
 
 static struct admitted *starting;
@@ -199,23 +205,45 @@ static void leave(struct client *client)
 	virEventRemoveHandle(client->handle);
 	close(client->fd);
 	line_free(&client->line);
+	free(client->answer);
 	free(client);
+}
+
+/* The state of a thousand guests does not fit into a socket: the rest follows. */
+static int send_answer(struct client *client)
+{
+	ssize_t sent = send(client->fd, client->answer + client->sent,
+			    client->length - client->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	client->sent += sent;
+	if (client->sent == client->length) {
+		free(client->answer);
+		client->answer = NULL;
+	}
+	return 0;
 }
 
 static void asked(int handle, int fd, int events, void *data)
 {
 	struct client *client = data;
-	int error = line_read(&client->line, fd);
+	int error = client->answer ? send_answer(client) : line_read(&client->line, fd);
 	char *text;
 
-	(void)handle;
 	(void)events;
-	while (!error && (text = line_take(&client->line))) {
-		error = line_send(fd, answer(text));
+	while (!error && !client->answer && (text = line_take(&client->line))) {
+		client->sent = 0;
+		client->answer = line_text(answer(text), &client->length);
+		error = client->answer ? send_answer(client) : -ENOMEM;
 		free(text);
 	}
 	if (error && error != -EAGAIN)
 		leave(client);
+	else
+		virEventUpdateHandle(handle, VIR_EVENT_HANDLE_HANGUP |
+						     (client->answer ? VIR_EVENT_HANDLE_WRITABLE
+								     : VIR_EVENT_HANDLE_READABLE));
 }
 
 static void welcome(int handle, int fd, int events, void *data)

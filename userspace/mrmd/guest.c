@@ -79,10 +79,12 @@ static void note_missing(const char *file)
  * struct refusal - what to do when the kernel does not take a setting
  * @guest: whose it is
  * @ended: the VM has ended meanwhile
+ * @full: there is no room for its min
  */
 struct refusal {
 	const struct guest *guest;
 	bool ended;
+	bool full;
 };
 
 static void refused(void *data, const char *file, const char *value, int error)
@@ -99,8 +101,11 @@ static void refused(void *data, const char *file, const char *value, int error)
 			note_missing(file);
 		break;
 	case -ENOSPC:
-		log_error("guest %s: %s = %s: it does not fit into what is unreserved", name, file,
-			  value);
+		refusal->full = true;
+		if (!refusal->guest->refused)
+			log_error("guest %s: %s = %s: it does not fit into what is unreserved; it "
+				  "is tried again when another guest has ended",
+				  name, file, value);
 		break;
 	case -EINVAL:
 	case -ERANGE:
@@ -140,6 +145,7 @@ static void apply(struct guest *guest, uint64_t promised)
 	mrm_settings_apply(module_root(), &guest->vm, &all, promised, refused, &refusal);
 	guest->managed = guest->element;
 	guest->limited = limited;
+	guest->refused = refusal.full;
 	if (refusal.ended)
 		guest->listed = false;
 	else
@@ -278,12 +284,17 @@ void guests_swap(void)
  */
 bool guests_settled(const struct mrm_vm *vm)
 {
+	char name[NAME_MAX + 1], called[MRM_TEXT_MAX];
 	const struct guest *guest;
-	char name[NAME_MAX + 1];
 
 	for (guest = guests; guest; guest = guest->next)
 		if (guest->listed && guest->vm.pid == vm->pid && guest->vm.node == vm->node)
 			return true;
+	/* As a rule QEMU was told the domain's name: not all the others' files are looked at. */
+	if (module_root() &&
+	    !mrm_vm_read_text(module_root(), vm->pid, "name", called, sizeof(called)) &&
+	    !strchr(called, '/') && mrm_libvirt_pid(called) == vm->pid)
+		return false;
 	return !mrm_libvirt_name(vm->pid, name, sizeof(name));
 }
 
@@ -298,7 +309,11 @@ void guests_vms(void)
 
 	error = read_vms(&vms);
 	for (guest = guests; guest; guest = guest->next) {
+		bool refused = guest->listed && guest->refused;
+
 		join(guest, &vms);
+		if (refused && guest->listed)
+			apply(guest, control_promised());
 		aim(guest);
 	}
 	/* Now that their min and max are known. */

@@ -41,6 +41,7 @@ struct guest_driver {
  * @managed: settings of it were applied, so their absence means the defaults
  * @current: what it starts with, in bytes, if that is less than its size; or 0
  * @limited: that was applied as its max
+ * @refused: there was no room for its min
  * @balloon: its balloon
  * @aimed: the kernel says where its balloon shall go
  * @steered: its balloon has been told something by us
@@ -63,6 +64,7 @@ struct guest {
 	bool managed;
 	uint64_t current;
 	bool limited;
+	bool refused;
 	struct balloon balloon;
 	bool aimed;
 	bool steered;

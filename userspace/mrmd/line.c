@@ -74,6 +74,28 @@ void line_free(struct line *line)
 }
 
 /**
+ * line_text() - an object in a line
+ * @object: freed
+ * @length: receives the bytes of the line
+ *
+ * Return: the line with its end, to be freed, or NULL without memory.
+ */
+char *line_text(struct json_object *object, size_t *length)
+{
+	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+	char *line;
+
+	*length = text ? strlen(text) + 1 : 0;
+	line = text ? malloc(*length) : NULL;
+	if (line) {
+		memcpy(line, text, *length - 1);
+		line[*length - 1] = '\n';
+	}
+	json_object_put(object);
+	return line;
+}
+
+/**
  * line_send() - send an object in a line
  * @fd: stream socket
  * @object: freed
@@ -85,19 +107,15 @@ void line_free(struct line *line)
  */
 int line_send(int fd, struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
-	size_t length = text ? strlen(text) : 0;
-	int error = text ? 0 : -ENOMEM;
-	char *line = text ? malloc(length + 1) : NULL;
+	size_t length;
+	char *line = line_text(object, &length);
+	int error = line ? 0 : -ENOMEM;
 	ssize_t sent;
 
 	if (line) {
-		memcpy(line, text, length);
-		line[length] = '\n';
-		sent = send(fd, line, length + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		error = sent < 0 ? -errno : (size_t)sent == length + 1 ? 0 : -EAGAIN;
+		sent = send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		error = sent < 0 ? -errno : (size_t)sent == length ? 0 : -EAGAIN;
 	}
 	free(line);
-	json_object_put(object);
 	return error;
 }

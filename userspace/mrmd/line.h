@@ -21,6 +21,7 @@ struct line {
 int line_read(struct line *line, int fd);
 char *line_take(struct line *line);
 void line_free(struct line *line);
+char *line_text(struct json_object *object, size_t *length);
 int line_send(int fd, struct json_object *object);
 
 #endif

@@ -62,6 +62,7 @@ enum question {
  * @line: what has come
  * @device: path of the balloon among QEMU's objects; empty: none
  * @size: memory, in bytes
+ * @reset: the guest was reset, and what it has now is being asked for
  */
 struct qmp {
 	struct qmp *next;
@@ -74,6 +75,7 @@ struct qmp {
 	struct line line;
 	char device[128];
 	uint64_t size;
+	bool reset;
 };
 
 static struct qmp *all;
@@ -102,6 +104,7 @@ static void hang_up(struct qmp *qmp)
 	line_free(&qmp->line);
 	qmp->guest->known = false;
 	qmp->guest->busy = false;
+	qmp->reset = false;
 	virEventUpdateTimeout(qmp->timer, RETRY_MS);
 }
 
@@ -169,15 +172,31 @@ static void take_stats(struct qmp *qmp, struct json_object *stats)
 	guest_looked(qmp->guest, stats ? &last : NULL);
 }
 
+static void ask_memory(struct qmp *qmp)
+{
+	command(qmp, ASK_SIZE, "query-memory-size-summary", NULL);
+	command(qmp, ASK_BALLOON, "query-balloon", NULL);
+}
+
+static void happened(struct qmp *qmp, const char *event)
+{
+	/* After a reset the guest has all that was plugged in until then. */
+	if (!strcmp(event, "RESET"))
+		qmp->reset = true;
+	else if (strcmp(event, "ACPI_DEVICE_OST") && strcmp(event, "DEVICE_DELETED") &&
+		 strcmp(event, "MEMORY_DEVICE_SIZE_CHANGE"))
+		return;
+	ask_memory(qmp);
+}
+
 static void answered(struct qmp *qmp, enum question id, struct json_object *result,
 		     const char *problem)
 {
 	switch (id) {
 	case ASK_CAPABILITIES:
-		command(qmp, ASK_SIZE, "query-memory-size-summary", NULL);
 		list_devices(qmp, ASK_DEVICES, "/machine/peripheral");
 		list_devices(qmp, ASK_NAMELESS, "/machine/peripheral-anon");
-		command(qmp, ASK_BALLOON, "query-balloon", NULL);
+		ask_memory(qmp);
 		break;
 	case ASK_SIZE:
 		qmp->size = json_object_get_int64(get(result, "base-memory")) +
@@ -193,6 +212,9 @@ static void answered(struct qmp *qmp, enum question id, struct json_object *resu
 		/* Without a balloon this fails. */
 		news(qmp,
 		     result ? (uint64_t)json_object_get_int64(get(result, "actual")) : qmp->size);
+		if (qmp->reset)
+			guest_rebooted(qmp->guest);
+		qmp->reset = false;
 		break;
 	case ASK_STATS:
 		take_stats(qmp, result);
@@ -214,8 +236,8 @@ static void understand(struct qmp *qmp, const char *text)
 		command(qmp, ASK_CAPABILITIES, "qmp_capabilities", NULL);
 	else if (event && !strcmp(event, "BALLOON_CHANGE") && qmp->guest->known)
 		guest_actual(qmp->guest, json_object_get_int64(get(get(object, "data"), "actual")));
-	else if (event && !strcmp(event, "RESET") && qmp->guest->known)
-		guest_rebooted(qmp->guest);
+	else if (event && qmp->guest->known)
+		happened(qmp, event);
 	else if (id)
 		answered(qmp, json_object_get_int(id), get(object, "return"),
 			 error ? get_text(error, "desc") : NULL);
@@ -238,6 +260,19 @@ static void heard(int handle, int fd, int events, void *data)
 		hang_up(qmp);
 }
 
+/* Another VM's? */
+static bool is_anothers(const struct qmp *qmp, int fd)
+{
+	char name[MRM_TEXT_MAX];
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) && peer.pid != qmp->pid &&
+	       module_root() &&
+	       !mrm_vm_read_text(module_root(), peer.pid, "name", name, sizeof(name));
+}
+
+/* Return: 0, -EXDEV if it is the socket of another VM, or another negative error. */
 static int dial(struct qmp *qmp)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -252,6 +287,10 @@ static int dial(struct qmp *qmp)
 
 		close(fd);
 		return error;
+	}
+	if (is_anothers(qmp, fd)) {
+		close(fd);
+		return -EXDEV;
 	}
 	qmp->handle = virEventAddHandle(fd, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_HANGUP,
 					heard, qmp, NULL);
@@ -394,7 +433,8 @@ int qmp_start(pid_t pid, const char *path, char why[MRM_WHY_MAX])
 	if (!error && symlink(path, link) < 0 && errno != EEXIST)
 		error = -errno;
 	if (error) {
-		snprintf(why, MRM_WHY_MAX, "%.200s: %s", path, strerror(-error));
+		snprintf(why, MRM_WHY_MAX, "%.200s: %s", path,
+			 error == -EXDEV ? "this is the socket of another VM" : strerror(-error));
 		if (qmp)
 			end(qmp);
 	}

@@ -62,8 +62,10 @@ enum swap_state {
  * @state: where it is
  * @name: of the file in the directory, or empty
  * @vm: whose it is; a pid of 0 when that is not known
+ * @guest: what the kernel calls it
  * @max: the VM's, when it was last looked at
  * @min: likewise
+ * @adopted: likewise: of its memory, what can be taken from it
  * @since_ms: they have been the same since then
  * @bytes: how large the file is to be, as far as that is known
  * @fd: the file, between making it and handing it over
@@ -77,8 +79,10 @@ struct swap {
 	enum swap_state state;
 	char name[SWAP_NAME_MAX];
 	struct mrm_vm vm;
+	char guest[MRM_TEXT_MAX];
 	uint64_t max;
 	uint64_t min;
+	uint64_t adopted;
 	uint64_t since_ms;
 	uint64_t bytes;
 	int fd;
@@ -207,14 +211,14 @@ static void hand_over(struct swap *swap)
 		error = mrm_vm_write(module_root(), &swap->vm, "swap_file", number);
 	close(swap->fd);
 	if (!error) {
-		log_info("VM %d: swap file %s/%s of %" PRIu64 " MiB", (int)swap->vm.pid, path,
+		log_info("guest %s: swap file %s/%s of %" PRIu64 " MiB", swap->guest, path,
 			 swap->name, swap->bytes >> 20);
 		swap->state = SWAP_GIVEN;
 		return;
 	}
 	/* One that has ended meanwhile needs none. */
 	if (error != -ENODEV)
-		log_error("VM %d: the kernel does not take swap file %s/%s: %s", (int)swap->vm.pid,
+		log_error("guest %s: the kernel does not take swap file %s/%s: %s", swap->guest,
 			  path, swap->name, strerror(-error));
 	take_back(swap);
 }
@@ -228,7 +232,7 @@ static void make_done(struct work *work)
 		return;
 	}
 	if (swap->error != swap->said)
-		log_error("VM %d: no swap: no file of %" PRIu64 " MiB in %s: %s", (int)swap->vm.pid,
+		log_error("guest %s: no swap: no file of %" PRIu64 " MiB in %s: %s", swap->guest,
 			  swap->bytes >> 20, path, strerror(-swap->error));
 	swap->said = swap->error;
 	swap->state = SWAP_NONE;
@@ -281,31 +285,37 @@ static void meet(const struct mrm_vm *vm)
 
 static void make(struct swap *swap)
 {
-	char name[MRM_TEXT_MAX];
-
-	if (mrm_vm_read_text(module_root(), swap->vm.pid, "name", name, sizeof(name)))
-		*name = '\0';
-	swap->error = swap_file_name(swap->name, name, swap->vm.pid);
+	if (mrm_vm_read_text(module_root(), swap->vm.pid, "name", swap->guest, sizeof(swap->guest)))
+		*swap->guest = '\0';
+	swap->error = swap_file_name(swap->name, swap->guest, swap->vm.pid);
+	if (!*swap->guest)
+		snprintf(swap->guest, sizeof(swap->guest), "pid:%d", (int)swap->vm.pid);
 	if (swap->error)
 		make_done(&swap->work);
 	else
 		start(swap, SWAP_MAKING, make_run, make_done);
 }
 
-/* libvirt tells what a VM is to have after its start; QEMU does not plug all memory at once. */
+/*
+ * libvirt tells what a VM is to have after its start; QEMU does not plug all memory at once.
+ * Memory that was not adopted, of huge pages or of another's file, can never be taken.
+ */
 static void settle(struct swap *swap)
 {
-	uint64_t max, min;
+	uint64_t max, min, adopted, bytes;
 
 	if (!guests_settled(&swap->vm))
 		return;
 	max = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "max_bytes");
 	min = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "min_bytes");
-	if (!max || max != swap->max || min != swap->min) {
+	adopted = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "adopted_bytes");
+	bytes = max > min ? max - min : 0;
+	if (!max || max != swap->max || min != swap->min || adopted != swap->adopted) {
 		swap->max = max;
 		swap->min = min;
+		swap->adopted = adopted;
 		swap->since_ms = now_ms();
-		swap->bytes = max > min ? (max - min) & -(uint64_t)MRM_PAGE_SIZE : 0;
+		swap->bytes = (bytes < adopted ? bytes : adopted) & -(uint64_t)MRM_PAGE_SIZE;
 	} else if (now_ms() - swap->since_ms < SETTLED_MS) {
 		return;
 	} else if (swap->bytes < LEAST_BYTES) {

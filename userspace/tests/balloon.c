@@ -68,6 +68,11 @@ static void test_states(void)
 	tap_ok(balloon.driver, "the one after it is");
 	step = balloon_next(&balloon, UINT64_MAX, 12000);
 	tap_ok(step.what == BALLOON_SET && step.keep == 960 * MIB, "and is told again");
+	balloon_reboot(&balloon, 60000);
+	balloon_stats(&balloon, 130, 60010);
+	tap_ok(!balloon.driver, "nor is one that went on to say something until the reboot");
+	balloon_stats(&balloon, 140, 65010);
+	tap_ok(balloon.driver, "the next one is");
 }
 
 static void test_goal(void)

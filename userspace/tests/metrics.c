@@ -294,8 +294,8 @@ static char *ask(const char *path, const char *request)
 
 	strcpy(address.sun_path, path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    dprintf(fd, "%s /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-		    request) < 0) {
+	    dprintf(fd, "%s /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", request) <
+		    0) {
 		if (fd >= 0)
 			close(fd);
 		return NULL;

@@ -220,11 +220,16 @@ static void test_vms(const char *path)
 	tree_add_vm(&tree, 8, "large", 0);
 	tree_write(&tree, "vm/8/swap_file", "");
 	tree_write(&tree, "vm/8/max_bytes", "1152921504606846976");
+	tree_write(&tree, "vm/8/adopted_bytes", "1152921504606846976");
 	tree_add_vm(&tree, 9, "all", 0);
 	tree_write(&tree, "vm/9/swap_file", "");
 	tree_write(&tree, "vm/9/max_bytes", "8388608");
 	tree_write(&tree, "vm/9/min_bytes", "8388608");
 	tree_add_vm(&tree, 10, "old module", 0);
+	tree_add_vm(&tree, 11, "huge pages", 0);
+	tree_write(&tree, "vm/11/swap_file", "");
+	tree_write(&tree, "vm/11/max_bytes", "8388608");
+	tree_write(&tree, "vm/11/adopted_bytes", "0");
 	tap_ok(!module_init(tree.path), "there are VMs");
 	tap_ok(!count_files(path, &size), "whose min and max may not be known");
 	tap_ok(swap_room(&room) && !room.free, "room that one waits for is not free");
@@ -236,6 +241,8 @@ static void test_vms(const char *path)
 	tap_ok(strtol(text, NULL, 10) > 2, "which the kernel has");
 	tree_read(&tree, "vm/8/swap_file", text, sizeof(text));
 	tap_text(text, "\n", "one without room has none");
+	tree_read(&tree, "vm/11/swap_file", text, sizeof(text));
+	tap_text(text, "\n", "nor has one from which nothing can be taken");
 	tap_ok(swap_room(&room) && room.free, "and does not keep others from theirs");
 	guests_swap();
 	go_on(500);
