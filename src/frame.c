@@ -141,7 +141,8 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
  * mrm_frame_alloc_large() - a large frame
  * @vm: whose it is, and whose memory cgroup is charged
  * @first: its first guest page, a multiple of MRM_LARGE_PAGES
- * @node: as in mrm_frame_alloc_node()
+ * @node: that it is to come from, or there is none; NUMA_NO_NODE: as the current thread's policy
+ *	says
  *
  * There are none where the kernel has no memory failures: the mark that keeps a broken one from
  * being mapped as a whole is theirs.
@@ -151,10 +152,11 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
  */
 struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int node)
 {
+	gfp_t flags = LARGE_FLAGS | (node == NUMA_NO_NODE ? 0 : __GFP_THISNODE);
 	struct page *frame = NULL;
 
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && IS_ENABLED(CONFIG_MEMORY_FAILURE))
-		frame = alloc_charged(vm, LARGE_FLAGS, MRM_LARGE_ORDER, node);
+		frame = alloc_charged(vm, flags, MRM_LARGE_ORDER, node);
 	if (!frame)
 		return NULL;
 	__folio_set_locked(page_folio(frame));

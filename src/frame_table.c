@@ -41,10 +41,13 @@ static struct page **head_of(struct stripe *s, u64 hash)
 	return &s->heads[(hash >> STRIPE_BITS) & ((1UL << s->bits) - 1)];
 }
 
-/* Nobody is to be killed for them: without, chains are longer. */
+/*
+ * Nobody is to be killed for them, nor are they had of the kernel's last memory, which who
+ * reclaims may have: without, chains are longer.
+ */
 static struct page **heads_alloc(unsigned int bits)
 {
-	return kvcalloc(1UL << bits, sizeof(struct page *), GFP_KERNEL | MRM_SPARE);
+	return kvcalloc(1UL << bits, sizeof(struct page *), GFP_KERNEL | MRM_SPARE | __GFP_NOMEMALLOC);
 }
 
 static void chain_add(struct stripe *s, struct page *frame)

@@ -258,8 +258,12 @@ static struct page *find_equal(struct mrm_vm *vm, struct page *part)
 	return NULL;
 }
 
-/* One part: to nothing, or to another frame.  Nobody maps it or has it pinned. */
-static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, bool share)
+/*
+ * One part: to nothing, or to another frame.  Nobody maps it or has it pinned.  *copies: frames
+ * that were had for it.
+ */
+static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, bool share,
+		    unsigned int *copies)
 {
 	struct page *new;
 
@@ -283,6 +287,7 @@ static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, b
 	mrm_frame_own(new, vm, index);
 	mrm_entry_replace(vm, index, part, new);
 	mrm_frame_unlock(new);
+	++*copies;
 left:
 	mrm_guest_large_leave(vm, part);
 	return 0;
@@ -293,6 +298,7 @@ left:
  * @vm: the VM
  * @index: a guest page that may have a part of one
  * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
+ * @freed: pages that this brought, if all of it has moved out; may be NULL
  *
  * Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share().
  *
@@ -300,13 +306,16 @@ left:
  * Return: 0, also if it has none; -EBUSY if it is locked or pinned; -ENOMEM if there was memory
  * for a part of it only; -EHWPOISON.
  */
-int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
+			  unsigned int *freed)
 {
 	struct page *frame = lock_frame(vm, index);
 	unsigned long i, first = first_of(index);
-	unsigned int flags;
+	unsigned int flags, copies = 0;
 	int err = 0, one;
 
+	if (freed)
+		*freed = 0;
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
 	/* Where pins are counted it is known before anything is unmapped. */
@@ -326,9 +335,11 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share)
 	for (i = 0; i < PARTS && err != -ENOMEM; i++) {
 		if (!has_part(vm, first + i, frame))
 			continue;
-		one = move_out(vm, first + i, frame + i, share);
+		one = move_out(vm, first + i, frame + i, share, &copies);
 		err = one ?: err;
 	}
+	if (freed && !*mrm_large_word(frame, MRM_LARGE_LEFT))
+		*freed = PARTS - copies;
 	memalloc_noreclaim_restore(flags);
 unlock:
 	mrm_frame_unlock(frame);

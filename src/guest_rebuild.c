@@ -247,12 +247,13 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 	return err;
 }
 
-/* Are they all in one mapping of ours?  Context: mmap lock. */
+/* Are they all in one mapping of ours, which may have large pages?  Context: mmap lock. */
 static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
 {
 	struct vm_area_struct *vma = find_vma(vm->mm, first << PAGE_SHIFT);
 
 	return vma && vma->vm_file && vma->vm_file == vm->file &&
+	       !(vma->vm_flags & VM_NOHUGEPAGE) &&
 	       vma->vm_start <= first << PAGE_SHIFT &&
 	       vma->vm_end >= (first + PARTS) << PAGE_SHIFT;
 }

@@ -298,6 +298,20 @@ static int keep(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device
 	return 0;
 }
 
+/* Where it was before it was moved, at the first try or later.  Context: low_lock. */
+static void note_node(struct mrm_vm *vm, unsigned long index, int node)
+{
+	struct hot *h;
+
+	list_for_each_entry_reverse(h, &low, in_low) {
+		if (h->vm_id != vm->id || h->index != index)
+			continue;
+		if (h->node == NUMA_NO_NODE)
+			h->node = node;
+		return;
+	}
+}
+
 /* Context: low_lock.  Return: as mrm_guest_hot_move(); -ENOSPC if the budget is used up. */
 static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_device *d)
 {
@@ -319,8 +333,7 @@ static int move_down(struct mrm_vm *vm, unsigned long index, struct mrm_bounce_d
 		return err;
 	err = mrm_guest_hot_move(vm, index, d->limit, &node);
 	if (!err) {
-		if (!is_hot)
-			list_last_entry(&low, struct hot, in_low)->node = node;
+		note_node(vm, index, node);
 		mrm_count(vm, MRM_REMAPPED, 1);
 		atomic_long_inc(&d->moved);
 	}

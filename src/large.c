@@ -98,7 +98,7 @@ static void scan(struct mrm_vm *vm, unsigned long index)
 /* Break the one that a guest page is in, and share what can be shared of it. */
 static void break_and_share(struct mrm_vm *vm, unsigned long index)
 {
-	if (!mrm_share_break_large(vm, index))
+	if (!mrm_share_break_large(vm, index, NULL))
 		scan(vm, index);
 }
 
@@ -143,7 +143,9 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 	}
 	if (s->scan == SCAN_ALL || (s->scan == SCAN_NEW && !look.scanned)) {
 		scan(vm, index);
-		s->found++;
+		/* One whose VM does not share never is. */
+		s->found += !mrm_guest_large_look(vm, index, &look) || look.scanned;
+		return;
 	}
 	if (!s->saved || look.saves < s->saved)
 		return;

@@ -34,7 +34,10 @@ static u32 *marks;
 static unsigned int mark_bits;
 static unsigned long next_try;	/* jiffies */
 
-/* As many as there are parts.  Those there were are found again in the next pass. */
+/*
+ * As many as there are parts.  Those there were are found again in the next pass.  Not of the
+ * kernel's last memory, whoever scans: who reclaims may have that.
+ */
 static void make_room(void)
 {
 	long frames = max(mrm_counter_read(&mrm_host_counters, MRM_LARGE), 1L);
@@ -45,7 +48,7 @@ static void make_room(void)
 	if ((marks && bits <= mark_bits) || (next_try && time_before(jiffies, next_try)))
 		return;
 	next_try = jiffies + TRY_EVERY;
-	more = kvcalloc(1UL << bits, sizeof(*more), GFP_KERNEL | MRM_SPARE);
+	more = kvcalloc(1UL << bits, sizeof(*more), GFP_KERNEL | MRM_SPARE | __GFP_NOMEMALLOC);
 	if (!more)
 		return;
 	kvfree(marks);
@@ -105,7 +108,7 @@ void mrm_large_scanned(struct mrm_vm *vm, unsigned long index)
 
 	if (mrm_guest_large_look(vm, index, &look) && !look.broken &&
 	    look.saves * 100 >= READ_ONCE(mrm_large_tunables.break_pct) * MRM_LARGE_PAGES)
-		mrm_guest_large_break(vm, index, true);
+		mrm_guest_large_break(vm, index, true, NULL);
 }
 
 /**

@@ -133,7 +133,7 @@ static bool draw(struct mrm_vm *vm, unsigned long *index)
  */
 static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 {
-	unsigned int resident, flags;
+	unsigned int resident, flags, parts;
 	struct mrm_taken taken = {};
 	unsigned long index, first;
 
@@ -142,8 +142,8 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	first = round_down(index, RUN);
 	/* This frees more than it takes, and there may be nothing else to take. */
 	flags = memalloc_noreclaim_save();
-	mrm_share_break_large(vm, index);
-	taken.bytes = mrm_share_try_block(vm, first, RUN) * PAGE_SIZE;
+	mrm_share_break_large(vm, index, &parts);
+	taken.bytes = (parts + mrm_share_try_block(vm, first, RUN)) * PAGE_SIZE;
 	/* Before what is taken now finds none: what was zipped last is wanted soonest. */
 	if (READ_ONCE(mrm_zip_max) && !mrm_zip_has_room(vm, RUN))
 		mrm_guest_pages_zip_out(vm);

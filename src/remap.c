@@ -66,13 +66,14 @@ void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
 {
 	struct remap *r;
 
-	if (pmd_none(READ_ONCE(*vmf->pmd))) {
+	/* The mapping may have been told since that it is to have none. */
+	if (pmd_none(READ_ONCE(*vmf->pmd)) || vmf->vma->vm_flags & VM_NOHUGEPAGE) {
 		mrm_guest_large_is_mapped(vm, vmf->page);
 		return;
 	}
 	/* One at a time: what is not mapped anew now is met again. */
 	if (time_before(jiffies, READ_ONCE(vm->remap_at)) ||
-	    vmf->vma->vm_flags & VM_NOHUGEPAGE || !mrm_vm_runs_on(vm, current) ||
+	    !mrm_vm_runs_on(vm, current) ||
 	    atomic_cmpxchg(&vm->remapping, 0, 1))
 		return;
 	r = kmalloc(sizeof(*r), GFP_NOWAIT | __GFP_NOWARN);

@@ -73,18 +73,19 @@ unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigne
  * mrm_share_break_large() - break the large frame of a guest page, and share what can be shared
  * @vm: a VM
  * @index: the guest page; nothing is done if it is in none
+ * @freed: as in mrm_guest_large_break()
  *
  * Nothing is copied that equals a shared frame, unless somebody else holds the share lock.
  *
  * Context: May sleep, but not for memory.
  * Return: as mrm_guest_large_break().
  */
-int mrm_share_break_large(struct mrm_vm *vm, unsigned long index)
+int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, unsigned int *freed)
 {
 	bool locked = READ_ONCE(vm->cow) && mutex_trylock(&share_lock);
 	bool share = locked && vm->cow && READ_ONCE(vm->share) &&
 		     vm->salt == mrm_salt_effective(vm, vm->named_salt);
-	int err = mrm_guest_large_break(vm, index, share);
+	int err = mrm_guest_large_break(vm, index, share, freed);
 
 	if (locked)
 		mutex_unlock(&share_lock);

@@ -20,6 +20,7 @@
 #define PARTS		512L	/* guest pages of a large one */
 #define LARGE		16L	/* large ones that RAM has room for */
 #define PAGES		(LARGE * PARTS)
+#define HALF		(PAGES / 2)
 #define SHORT		(64 * PARTS)	/* of RAM, where it is short: a limit is 64 MiB at least */
 
 static struct vm_process vm;
@@ -362,6 +363,25 @@ static void test_taken(void)
 	end("after it was taken");
 }
 
+/* What breaking brings counts: no more are broken than it takes. */
+static void test_brought(void)
+{
+	long i;
+
+	start(PAGES);
+	mrm_set("zip_max", "0");
+	mrm_vm_set(vm.pid, "share", "0");
+	for (i = 0; i < LARGE; i++)
+		process_fill(&vm, i * PARTS, 1, 1 << 20);
+	are(LARGE, PAGES, "a page of each is written");
+	mrm_vm_reclaim(vm.pid, 4 * MiB);
+	are(LARGE - 3, PAGES - 3 * (PARTS - 1), "4 MiB are taken");
+	tap_equal(mrm_vm_get(vm.pid, "reclaimed_bytes"), 3 * (PARTS - 1) * (long)PAGE_SIZE,
+		  "that is what was");
+	mrm_set("zip_max", "10");
+	end("after 4 MiB were taken");
+}
+
 /* What splits the mapping, but not the frame. */
 static long protect(struct vm *v, void *arg)
 {
@@ -435,6 +455,37 @@ static void test_rebuilt(void)
 	end("after it was rebuilt");
 }
 
+static long no_large(struct vm *v, void *unused)
+{
+	(void)unused;
+	return madvise(v->view.ram, HALF * PAGE_SIZE, MADV_NOHUGEPAGE) ? -errno : 0;
+}
+
+static bool are_rebuilt(void *number)
+{
+	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
+	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
+}
+
+/* Where the process wants none there are none, and nothing is unmapped for one. */
+static void test_unwanted(void)
+{
+	long half = LARGE / 2, more = LARGE / 2 + 1;
+
+	start(PAGES);
+	tap_equal(process_call(&vm, no_large, &half, sizeof(half)), 0, "half of RAM is to have none");
+	mrm_vm_set(vm.pid, "alloc_guest_large_page", "0");
+	process_fill(&vm, 0, PAGES, 1 << 20);
+	are(0, PAGES, "there are none");
+	mrm_vm_set(vm.pid, "alloc_guest_large_page", "1");
+	mrm_set("large_rebuild_rate", "1024");
+	tap_ok(wait_until(are_rebuilt, &half, MRM_LONG), "the other half is rebuilt");
+	tap_ok(!wait_until(are_rebuilt, &more, 3000), "and no more");
+	are(LARGE / 2, PAGES, "after that");
+	mrm_set("large_rebuild_rate", "0");
+	end("after half was rebuilt");
+}
+
 int main(void)
 {
 	mrm_begin();
@@ -450,8 +501,10 @@ int main(void)
 	test_untouched();
 	test_split();
 	test_taken();
+	test_brought();
 	test_short();
 	test_equal();
 	test_rebuilt();
+	test_unwanted();
 	return tap_done();
 }
