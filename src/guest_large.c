@@ -298,7 +298,8 @@ left:
  * @vm: the VM
  * @index: a guest page that may have a part of one
  * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
- * @freed: pages that this brought, if all of it has moved out; may be NULL
+ * @freed: pages that this brought, if all of it has moved out, but for those that others had
+ *	left before; may be NULL
  *
  * Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share().
  *
@@ -311,7 +312,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
 {
 	struct page *frame = lock_frame(vm, index);
 	unsigned long i, first = first_of(index);
-	unsigned int flags, copies = 0;
+	unsigned int flags, left, copies = 0;
 	int err = 0, one;
 
 	if (freed)
@@ -330,6 +331,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
 		goto unlock;
 	}
 	set_broken(vm, frame);
+	left = *mrm_large_word(frame, MRM_LARGE_LEFT);
 	/* Nothing is reclaimed for it, and a cgroup's limit is exceeded for this moment only. */
 	flags = memalloc_noreclaim_save();
 	for (i = 0; i < PARTS && err != -ENOMEM; i++) {
@@ -339,7 +341,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
 		err = one ?: err;
 	}
 	if (freed && !*mrm_large_word(frame, MRM_LARGE_LEFT))
-		*freed = PARTS - copies;
+		*freed = left - copies;
 	memalloc_noreclaim_restore(flags);
 unlock:
 	mrm_frame_unlock(frame);

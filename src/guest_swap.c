@@ -175,6 +175,21 @@ static void write_out(struct mrm_vm *vm, struct list_head *batch)
 				   mrm_swap_write(vm, w->slot, w->frames, w->n));
 }
 
+/*
+ * One that is idle, if there is: what is in the list now is not to wait for what takes another one
+ * long.  Context: swap_lock.
+ */
+static struct mrm_swapper *choose(struct mrm_swapper *all, unsigned int n, unsigned int *next)
+{
+	struct mrm_swapper *swapper;
+	unsigned int tries = n;
+
+	do
+		swapper = &all[(*next)++ % n];
+	while (work_busy(&swapper->work) && --tries);
+	return swapper;
+}
+
 /* One that is queued already does what is in the list now as well. */
 static void wake_swapper(struct workqueue_struct *wq, struct mrm_swapper *swapper)
 {
@@ -322,7 +337,7 @@ unsigned int mrm_guest_write_submit(struct mrm_write *w)
 	spin_lock(&vm->swap_lock);
 	list_add_tail(&w->node, &vm->writes);
 	atomic_inc(&vm->nr_writes);
-	writer = &vm->writers[vm->next_writer++ % MRM_SWAP_WRITERS];
+	writer = choose(vm->writers, MRM_SWAP_WRITERS, &vm->next_writer);
 	spin_unlock(&vm->swap_lock);
 	wake_swapper(write_wq, writer);
 	return n;
@@ -432,7 +447,7 @@ static void submit_read(struct read *r)
 
 	spin_lock(&vm->swap_lock);
 	list_add_tail(&r->node, &vm->reads);
-	reader = &vm->readers[vm->next_reader++ % MRM_SWAP_READERS];
+	reader = choose(vm->readers, MRM_SWAP_READERS, &vm->next_reader);
 	spin_unlock(&vm->swap_lock);
 	wake_swapper(read_wq, reader);
 }
