@@ -151,6 +151,26 @@ static void read_balloon(const xmlNode *devices, struct mrm_domain *domain)
 	xmlFree(model);
 }
 
+static bool has(const xmlNode *node, const char *key, const char *value)
+{
+	xmlChar *text = node ? xmlGetProp((xmlNode *)node, BAD_CAST key) : NULL;
+	bool same = text && !strcmp((const char *)text, value);
+
+	xmlFree(text);
+	return same;
+}
+
+/* All of it; huge pages for a part of its nodes are for a part of its memory. */
+static bool is_foreign(const xmlNode *backing)
+{
+	const xmlNode *huge = child(backing, "hugepages"), *source = child(backing, "source");
+	const xmlNode *page = child(huge, "page");
+
+	if (has(source, "type", "file") || has(source, "type", "memfd"))
+		return true;
+	return huge && !(page && xmlHasProp((xmlNode *)page, BAD_CAST "nodeset"));
+}
+
 /**
  * mrm_domain_parse() - read what is of interest in a domain's XML
  * @xml: of a domain, as libvirt hands it to hooks and from virDomainGetXMLDesc()
@@ -173,6 +193,8 @@ int mrm_domain_parse(const char *xml, struct mrm_domain *domain)
 		node = child(root, "currentMemory");
 		domain->current = node ? read_size(node) : domain->size;
 		read_balloon(child(root, "devices"), domain);
+		domain->emulated = has(root, "type", "qemu");
+		domain->foreign = is_foreign(child(root, "memoryBacking"));
 		read_metadata(child(root, "metadata"), domain);
 	}
 	xmlFree(name);

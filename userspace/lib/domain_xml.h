@@ -10,6 +10,8 @@
  * @size: its memory, in bytes, with what was plugged in
  * @current: what its balloon leaves it, in bytes
  * @balloon: it has a balloon
+ * @emulated: it does without KVM, so the module has nothing to do with it
+ * @foreign: its memory is of huge pages or of a file, from which nothing can be taken
  * @element: it says something about its memory in our namespace
  * @settings: what it says there
  * @wrong: why that cannot be understood; empty when it can
@@ -19,6 +21,8 @@ struct mrm_domain {
 	uint64_t size;
 	uint64_t current;
 	bool balloon;
+	bool emulated;
+	bool foreign;
 	bool element;
 	struct mrm_settings settings;
 	char wrong[MRM_WHY_MAX];

@@ -60,12 +60,15 @@ static struct admitted promised(struct admitted **list, uint64_t now)
 
 /*
  * What its swap file will take: its max less its min.  Its max is its memory, or what it
- * starts with if that is less, unless its XML says how much.
+ * starts with if that is less, unless its XML says how much.  One from which nothing can be
+ * taken gets none.
  */
 static uint64_t swap_of(const struct mrm_domain *domain, uint64_t min)
 {
 	uint64_t max = mrm_settings_bytes(&domain->settings, MRM_MAX);
 
+	if (domain->foreign)
+		return 0;
 	if (!max && domain->balloon)
 		max = domain->current;
 	if (!max || max > domain->size)
@@ -159,6 +162,9 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 	}
 	/* It asks again when it is started again. */
 	admission_done(list, domain->name);
+	/* The kernel will never know it. */
+	if (domain->emulated)
+		return 0;
 	pending = promised(list, now);
 	wanted.bytes = min + admission_overhead(domain->size);
 	wanted.swap = host->swap ? swap_of(domain, min) : 0;

@@ -76,6 +76,13 @@ static void test_room(void)
 	tap_ok(!admission_ask(&list, &less, &host, 0, why) && !list->swap,
 	       "without swap nobody asks for room");
 	admission_done(&list, "less");
+	host.swap = &room;
+	less.foreign = true;
+	tap_ok(!admission_ask(&list, &less, &host, 0, why) && list->bytes && !list->swap,
+	       "nor one from which nothing can be taken");
+	less.emulated = true;
+	tap_ok(!admission_ask(&list, &less, &host, 0, why) && strcmp(list->name, "less"),
+	       "one without KVM is promised nothing");
 	admission_done(&list, "b");
 	tap_ok(!list, "nothing of that is left");
 }

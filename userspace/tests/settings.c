@@ -217,6 +217,41 @@ static void test_element(void)
 	free(xml);
 }
 
+static bool is_foreign(const char *backing)
+{
+	struct mrm_domain domain;
+	char xml[512];
+	bool foreign;
+
+	snprintf(xml, sizeof(xml),
+		 "<domain type='kvm'><name>a</name><memory>1024</memory>"
+		 "<memoryBacking>%s</memoryBacking></domain>",
+		 backing);
+	if (mrm_domain_parse(xml, &domain))
+		exit(2);
+	foreign = domain.foreign;
+	mrm_domain_free(&domain);
+	return foreign;
+}
+
+static void test_kinds(void)
+{
+	struct mrm_domain domain;
+
+	tap_ok(is_foreign("<hugepages/>") &&
+		       is_foreign("<hugepages><page size='1' unit='G'/></hugepages>") &&
+		       is_foreign("<source type='memfd'/>") && is_foreign("<source type='file'/>"),
+	       "from huge pages, and from files, nothing can be taken");
+	tap_ok(!is_foreign("") && !is_foreign("<source type='anonymous'/><locked/>") &&
+		       !is_foreign("<hugepages><page size='2' unit='M' nodeset='1'/></hugepages>"),
+	       "from others it can, or from a part of it");
+	tap_ok(!mrm_domain_parse("<domain type='qemu'><name>a</name><memory>1024</memory></domain>",
+				 &domain) &&
+		       domain.emulated,
+	       "one without KVM is told");
+	mrm_domain_free(&domain);
+}
+
 static void test_domain(void)
 {
 	struct mrm_domain domain;
@@ -265,4 +300,5 @@ void test_domain_xml(void)
 {
 	test_element();
 	test_domain();
+	test_kinds();
 }
