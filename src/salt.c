@@ -39,7 +39,8 @@ static enum mrm_force_salting salt_mode = MRM_SALT_FORCE;
  */
 struct mrm_named_salt *mrm_salt_get(const char *text)
 {
-	struct mrm_named_salt *s;
+	/* Not under the lock: a VM that ends takes it, perhaps in who frees memory for this. */
+	struct mrm_named_salt *s, *new = kzalloc(sizeof(*new), GFP_KERNEL);
 
 	mutex_lock(&named_lock);
 	list_for_each_entry(s, &named_salts, node) {
@@ -48,7 +49,8 @@ struct mrm_named_salt *mrm_salt_get(const char *text)
 			goto unlock;
 		}
 	}
-	s = kzalloc(sizeof(*s), GFP_KERNEL);
+	s = new;
+	new = NULL;
 	if (!s)
 		goto unlock;
 	s->refs = 1;
@@ -57,6 +59,7 @@ struct mrm_named_salt *mrm_salt_get(const char *text)
 	list_add(&s->node, &named_salts);
 unlock:
 	mutex_unlock(&named_lock);
+	kfree(new);
 	return s;
 }
 
