@@ -47,7 +47,8 @@ static struct page **head_of(struct stripe *s, u64 hash)
  */
 static struct page **heads_alloc(unsigned int bits)
 {
-	return kvcalloc(1UL << bits, sizeof(struct page *), GFP_KERNEL | MRM_SPARE | __GFP_NOMEMALLOC);
+	return kvcalloc(1UL << bits, sizeof(struct page *),
+			GFP_KERNEL | MRM_SPARE | __GFP_NOMEMALLOC);
 }
 
 static void chain_add(struct stripe *s, struct page *frame)

@@ -473,7 +473,8 @@ static void test_unwanted(void)
 	long half = LARGE / 2, more = LARGE / 2 + 1;
 
 	start(PAGES);
-	tap_equal(process_call(&vm, no_large, &half, sizeof(half)), 0, "half of RAM is to have none");
+	tap_equal(process_call(&vm, no_large, &half, sizeof(half)), 0,
+		  "half of RAM is to have none");
 	mrm_vm_set(vm.pid, "alloc_guest_large_page", "0");
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	are(0, PAGES, "there are none");
