@@ -131,6 +131,7 @@ static void apply(struct guest *guest, uint64_t promised)
 	struct refusal refusal = { .guest = guest };
 	struct mrm_settings all = guest->settings;
 	uint64_t max = guest->current, min;
+	bool said = guest->refused;
 	int i;
 
 	if (!guest->listed || (!whole && !limited && !guest->limited))
@@ -148,7 +149,7 @@ static void apply(struct guest *guest, uint64_t promised)
 	guest->refused = refusal.full;
 	if (refusal.ended)
 		guest->listed = false;
-	else
+	else if (!refusal.full || !said)
 		log_info("guest %s (pid %d): shares %s, min %s, max %s, %s", guest->name,
 			 (int)guest->pid, *all.text[MRM_SHARES] ? all.text[MRM_SHARES] : "normal",
 			 *all.text[MRM_MIN] ? all.text[MRM_MIN] : "0",
@@ -498,8 +499,11 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	listed = guest->listed;
 	error = read_vms(&vms);
 	join(guest, &vms);
-	if (listed && guest->listed)
+	if (listed && guest->listed) {
+		/* Of another min it is said again that there is no room. */
+		guest->refused = false;
 		apply(guest, control_promised());
+	}
 	/* What was promised for its file when it was admitted has just been let go. */
 	if (!error)
 		swap_vms(&vms);
