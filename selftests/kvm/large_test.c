@@ -452,6 +452,8 @@ static void test_rebuilt(void)
 	tap_equal(mrm_vm_get(vm.pid, "adopted_bytes"), PAGES * PAGE_SIZE, "all is adopted");
 	tap_equal(process_discard(&vm, 5, 1), 0, "one page is discarded");
 	are(LARGE - 1, PAGES - 1, "one page is discarded");
+	/* The recount is right of what stands still. */
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "the rest moves out");
 	end("after it was rebuilt");
 }
 
