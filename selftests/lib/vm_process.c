@@ -132,6 +132,38 @@ void process_send(struct vm_process *p, process_fn fn, const void *arg, size_t b
 		tap_bail("VM %d is gone", p->pid);
 }
 
+/*
+ * What KVM counted for a VM: one that loops in the host has faults (pf_taken) without
+ * end, one that loops in its guest has exits for interrupts.
+ */
+static void show_counters(pid_t pid)
+{
+	static const char *const counters[] = {
+		"exits",	 "io_exits",   "irq_exits",    "halt_exits",
+		"insn_emulation", "pf_taken",	"pf_fixed",	"pf_spurious",
+		"mmu_shadow_zapped", "remote_tlb_flush",
+	};
+	char path[300], text[64], prefix[16];
+	struct dirent *entry;
+	unsigned int i;
+	DIR *dir;
+
+	snprintf(prefix, sizeof(prefix), "%d-", pid);
+	dir = opendir("/sys/kernel/debug/kvm");
+	while (dir && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)))
+			continue;
+		for (i = 0; i < sizeof(counters) / sizeof(*counters); i++) {
+			snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%s/%s", entry->d_name,
+				 counters[i]);
+			if (file_read(path, text, sizeof(text)) >= 0)
+				tap_note("kvm %s %s", counters[i], strtok(text, "\n"));
+		}
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /**
  * process_show() - what the threads of a VM are doing, for people
  * @pid: its process
@@ -158,6 +190,7 @@ void process_show(pid_t pid)
 	}
 	if (dir)
 		closedir(dir);
+	show_counters(pid);
 }
 
 /**
