@@ -20,6 +20,7 @@
 #include "vm.h"
 
 #define WRITES_MAX	64	/* runs of a VM on their way: 4 MiB */
+#define HUNG		(2 * HZ)	/* jiffies, in which a disk writes one of them */
 
 /**
  * struct mrm_write - frames on their way to slots
@@ -122,6 +123,7 @@ static void end_write(struct mrm_write *w, unsigned long good)
 			mrm_swap_free(w->vm, w->slot + i);
 	}
 	mrm_count(w->vm, MRM_SWAP_OUTS, swapped);
+	WRITE_ONCE(w->vm->wrote, jiffies);
 	atomic_dec(&w->vm->nr_writes);
 	kfree(w);
 }
@@ -236,8 +238,27 @@ bool mrm_guest_swap_busy(struct mrm_vm *vm)
 	return atomic_read(&vm->nr_writes) >= WRITES_MAX;
 }
 
+/* How long it may still take until something has been written, jiffies; 0: the disk hangs. */
+static long patience(struct mrm_vm *vm)
+{
+	return max_t(long, READ_ONCE(vm->wrote) + HUNG - jiffies, 0);
+}
+
 /**
- * mrm_guest_swap_throttle() - wait while very many pages of a VM are being written
+ * mrm_guest_swap_throttled() - is it worth it to wait until fewer pages are being written?
+ * @vm: the VM
+ *
+ * Not if its disk hangs: what can be freed, shared or zipped does not wait for that.
+ *
+ * Return: true if so.
+ */
+bool mrm_guest_swap_throttled(struct mrm_vm *vm)
+{
+	return mrm_guest_swap_busy(vm) && patience(vm);
+}
+
+/**
+ * mrm_guest_swap_throttle() - wait until it is not
  * @vm: the VM
  *
  * Context: May sleep; no lock is held.
@@ -245,7 +266,15 @@ bool mrm_guest_swap_busy(struct mrm_vm *vm)
  */
 int mrm_guest_swap_throttle(struct mrm_vm *vm)
 {
-	return wait_event_interruptible(fewer_writes, !mrm_guest_swap_busy(vm));
+	long left;
+
+	while (mrm_guest_swap_throttled(vm)) {
+		left = wait_event_interruptible_timeout(fewer_writes, !mrm_guest_swap_busy(vm),
+							patience(vm));
+		if (left < 0)
+			return left;
+	}
+	return 0;
 }
 
 /**
@@ -336,7 +365,9 @@ unsigned int mrm_guest_write_submit(struct mrm_write *w)
 	mrm_count(vm, MRM_WRITING, n);
 	spin_lock(&vm->swap_lock);
 	list_add_tail(&w->node, &vm->writes);
-	atomic_inc(&vm->nr_writes);
+	/* None was being written: it is waited for from now on. */
+	if (atomic_inc_return(&vm->nr_writes) == 1)
+		WRITE_ONCE(vm->wrote, jiffies);
 	writer = choose(vm->writers, MRM_SWAP_WRITERS, &vm->next_writer);
 	spin_unlock(&vm->swap_lock);
 	wake_swapper(write_wq, writer);

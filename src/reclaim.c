@@ -228,7 +228,7 @@ static enum turn take_turn(struct mrm_vm *vm, unsigned long order)
 		if (frames_left(vm) <= order)
 			return DONE;
 		/* Others' turns do not wait for its disk. */
-		if (mrm_guest_swap_busy(vm))
+		if (mrm_guest_swap_throttled(vm))
 			return THROTTLED;
 		looked = reclaim_run(vm, &r->freed);
 		r->looked += looked;
@@ -251,7 +251,7 @@ static void take_at_once(struct mrm_vm *vm, unsigned long to, long *left)
 		return;
 	while (*left > 0 && frames_left(vm) > to && worth_it(&r)) {
 		/* What cannot be written is not unmapped for nothing; a suspend waits for us. */
-		if (mrm_guest_swap_busy(vm) || freezing(current))
+		if (mrm_guest_swap_throttled(vm) || freezing(current))
 			return;
 		freed = 0;
 		looked = reclaim_run(vm, &freed);
@@ -324,7 +324,7 @@ static bool obey(struct mrm_vm *vm)
 		WRITE_ONCE(throttled, true);
 		/* Pairs with written(): one of the two sees the other. */
 		smp_mb();
-		return !mrm_guest_swap_busy(vm);
+		return !mrm_guest_swap_throttled(vm);
 	}
 	/* Unless it was told something else meanwhile. */
 	if (turn == DONE || turn == IN_VAIN)

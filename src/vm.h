@@ -220,6 +220,7 @@ struct mrm_ahead {
  * @reads: runs of frames that are to be read from it
  * @swap_lock: protects @writes, @reads and who is queued next; a leaf
  * @nr_writes: runs that are in @writes or being written
+ * @wrote: jiffies, when one of them was done with last, or the first one came
  * @next_writer: who is queued next
  * @next_reader: the same
  * @writers: who writes them
@@ -300,6 +301,7 @@ struct mrm_vm {
 	struct list_head writes, reads;
 	spinlock_t swap_lock;
 	atomic_t nr_writes;
+	unsigned long wrote;
 	unsigned int next_writer, next_reader;
 	struct mrm_swapper writers[MRM_SWAP_WRITERS];
 	struct mrm_swapper readers[MRM_SWAP_READERS];

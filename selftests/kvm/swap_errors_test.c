@@ -2,7 +2,8 @@
 /*
  * A swap file that fails: what cannot be written stays in memory, and its slot is not used
  * again; what cannot be read, or is not what was written, is an error of memory to whoever
- * touches it, and never wrong data; and all is well when the disk is well again.
+ * touches it, and never wrong data; and all is well when the disk is well again.  One that
+ * hangs keeps nothing from being taken that need not be written.
  *
  * A RAM disk under device mapper, whose table says what becomes of reads and writes.
  */
@@ -327,6 +328,72 @@ static void test_waiting(void)
 	mrm_nothing_left("after it was killed");
 }
 
+#define HUNG_LIMIT	(64 * MiB / PAGE_SIZE)	/* the least */
+#define HUNG_WRITTEN	HUNG_LIMIT	/* guest pages that have to be written: most may not be */
+#define HUNG_ZERO	4096		/* and that need not */
+#define HUNG_PAGES	(HUNG_WRITTEN + HUNG_ZERO)
+
+/* A VM whose disk hangs from now on. */
+static void start_hung(void)
+{
+	const struct vm_config config = { .pages = HUNG_PAGES };
+	size_t i;
+
+	process_start(&vm, &config);
+	mrm_vm_set(vm.pid, "share", "0");
+	if (disk_hand_over(DISK, vm.pid))
+		tap_bail("%s cannot be a swap file", DISK);
+	for (i = 0; i < HUNG_PAGES; i++)
+		vm.states[i] = i < HUNG_WRITTEN ? (5 << 20) + i : 0;
+	if (process_guest(&vm, GUEST_FILL, 0, HUNG_PAGES))
+		tap_bail("cannot fill");
+	tap_equal(mrm_vm_get(vm.pid, "private_pages"), HUNG_PAGES, "all has frames of its own");
+	if (!disk_hang(NAME, true))
+		tap_bail("the disk does not hang");
+}
+
+/* Random guest pages are looked at: a few that need not be written are not found. */
+static void taken_hung(int ms, const char *what)
+{
+	tap_ok(mrm_vm_wait(vm.pid, "private_pages", HUNG_WRITTEN, HUNG_WRITTEN + HUNG_ZERO / 4, ms),
+	       "%s: what need not be written is taken", what);
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "%s: nothing has been written", what);
+}
+
+static bool some_swapped(void *unused)
+{
+	(void)unused;
+	return mrm_vm_get(vm.pid, "swapped_pages") > 0;
+}
+
+static void end_hung(const char *what)
+{
+	tap_ok(disk_hang(NAME, false) && wait_until(some_swapped, NULL, MRM_LONG),
+	       "%s: the disk goes on, and writes", what);
+	tap_ok(process_verify(&vm), "%s: every byte is right", what);
+	mrm_check(what);
+	process_stop(&vm);
+}
+
+/* Only what must be written waits for a disk that hangs. */
+static void test_hung(void)
+{
+	long begun;
+
+	start_hung();
+	begun = now_ms();
+	mrm_vm_reclaim(vm.pid, HUNG_PAGES * PAGE_SIZE);
+	tap_between(now_ms() - begun, 0, MRM_LONG, "a reclaim ends although the disk hangs (ms)");
+	taken_hung(0, "a reclaim");
+	end_hung("after a reclaim");
+
+	start_hung();
+	mrm_set_number("limit_bytes", HUNG_LIMIT * PAGE_SIZE);
+	taken_hung(2 * MRM_LONG, "memory is short");
+	mrm_set("limit_bytes", "0");
+	end_hung("when memory was short");
+}
+
 int main(void)
 {
 	mrm_begin();
@@ -344,6 +411,7 @@ int main(void)
 	test_corruption();
 	test_discard();
 	test_waiting();
+	test_hung();
 	test_truncated();
 	mrm_nothing_left("after them");
 	tap_ok(disk_remove(NAME), "nobody has the disk open");

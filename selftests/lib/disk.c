@@ -95,6 +95,17 @@ bool disk_change(const char *name, const char *table)
 	return run_dmsetup("suspend", name, NULL) && run_dmsetup("resume", name, NULL) && changed;
 }
 
+/**
+ * disk_hang() - have a disk do nothing: what is asked of it waits
+ * @name: its name
+ * @hang: true: from now on; false: go on, with what waits too
+ * Return: true if so.
+ */
+bool disk_hang(const char *name, bool hang)
+{
+	return run_dmsetup(hang ? "suspend --noflush --nolockfs" : "resume", name, NULL);
+}
+
 static bool is_removed(void *name)
 {
 	return run_dmsetup("remove", name, NULL);

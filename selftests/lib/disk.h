@@ -24,6 +24,7 @@ int disk_hand_over(const char *path, pid_t pid);
 bool disk_mapper(void);
 bool disk_create(const char *name, const char *table);
 bool disk_change(const char *name, const char *table);
+bool disk_hang(const char *name, bool hang);
 bool disk_remove(const char *name);
 bool disk_unmount(const char *path);
 int disk_message(const char *name, const char *message);
