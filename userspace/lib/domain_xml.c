@@ -142,15 +142,6 @@ static void read_metadata(const xmlNode *metadata, struct mrm_domain *domain)
 	}
 }
 
-static void read_balloon(const xmlNode *devices, struct mrm_domain *domain)
-{
-	xmlNode *balloon = child(devices, "memballoon");
-	xmlChar *model = balloon ? xmlGetProp(balloon, BAD_CAST "model") : NULL;
-
-	domain->balloon = model && strcmp((const char *)model, "none");
-	xmlFree(model);
-}
-
 static bool has(const xmlNode *node, const char *key, const char *value)
 {
 	xmlChar *text = node ? xmlGetProp((xmlNode *)node, BAD_CAST key) : NULL;
@@ -158,6 +149,30 @@ static bool has(const xmlNode *node, const char *key, const char *value)
 
 	xmlFree(text);
 	return same;
+}
+
+/*
+ * In QEMU a balloon's target and what it says are of the memory that the VM began with and of
+ * DIMMs.  What libvirt makes of that for other models depends on its version, so a target of
+ * ours might be another one for the guest.
+ */
+static void read_balloon(const xmlNode *devices, struct mrm_domain *domain)
+{
+	const xmlNode *node = child(devices, "memballoon");
+	xmlChar *model;
+
+	if (!node || has(node, "model", "none"))
+		return;
+	domain->balloon = true;
+	for (node = devices->children; node; node = node->next) {
+		if (!is(node, "memory") || has(node, "model", "dimm"))
+			continue;
+		model = xmlGetProp((xmlNode *)node, BAD_CAST "model");
+		snprintf(domain->other, sizeof(domain->other), "%s",
+			 model ? (char *)model : "unknown");
+		domain->balloon = false;
+		xmlFree(model);
+	}
 }
 
 /* All of it; huge pages for a part of its nodes are for a part of its memory. */

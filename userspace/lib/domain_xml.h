@@ -9,7 +9,9 @@
  * @name: of the domain, to be freed
  * @size: its memory, in bytes, with what was plugged in
  * @current: what its balloon leaves it, in bytes
- * @balloon: it has a balloon
+ * @balloon: it has a balloon that can be driven
+ * @other: why its balloon cannot: a model of memory that libvirt counts and QEMU's balloon
+ *         does not; empty if there is none
  * @emulated: it does without KVM, so the module has nothing to do with it
  * @foreign: its memory is of huge pages or of a file, from which nothing can be taken
  * @element: it says something about its memory in our namespace
@@ -21,6 +23,7 @@ struct mrm_domain {
 	uint64_t size;
 	uint64_t current;
 	bool balloon;
+	char other[16];
 	bool emulated;
 	bool foreign;
 	bool element;

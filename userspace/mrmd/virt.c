@@ -226,6 +226,11 @@ static void take_news(struct guest *guest, const struct call *call)
 		.current = call->current,
 	};
 
+	if (*call->xml.other && (!guest->known || guest->balloon.device))
+		log_warning(
+			"guest %s: it has %s memory, which its balloon does not know: the balloon "
+			"is left alone",
+			guest->name, call->xml.other);
 	if (*call->xml.wrong) {
 		log_error("guest %s: <%s:%s> in its XML is left out: %s", guest->name,
 			  MRM_XML_PREFIX, MRM_XML_ELEMENT, call->xml.wrong);

@@ -252,6 +252,33 @@ static void test_kinds(void)
 	mrm_domain_free(&domain);
 }
 
+#define BALLOON_AND(devices) DOMAIN("<devices><memballoon model='virtio'/>" devices "</devices>")
+
+/* libvirt counts in <memory> what QEMU's balloon does not know of. */
+static void test_other_memory(void)
+{
+	struct mrm_domain domain;
+
+	tap_ok(!mrm_domain_parse(BALLOON_AND("<memory model='dimm'/>"), &domain) &&
+		       domain.balloon && !*domain.other,
+	       "a DIMM that was plugged in is the balloon's");
+	mrm_domain_free(&domain);
+	tap_ok(!mrm_domain_parse(BALLOON_AND("<memory model='dimm'/><memory model='virtio-mem'/>"),
+				 &domain) &&
+		       !domain.balloon,
+	       "with other memory a balloon is left alone");
+	tap_text(domain.other, "virtio-mem", "and it is said for which");
+	mrm_domain_free(&domain);
+	tap_ok(!mrm_domain_parse(BALLOON_AND("<memory model='nvdimm'/>"), &domain) &&
+		       !domain.balloon && !strcmp(domain.other, "nvdimm"),
+	       "for an NVDIMM, too");
+	mrm_domain_free(&domain);
+	tap_ok(!mrm_domain_parse(DOMAIN("<devices><memory model='nvdimm'/></devices>"), &domain) &&
+		       !domain.balloon && !*domain.other,
+	       "nothing is said where there is no balloon");
+	mrm_domain_free(&domain);
+}
+
 static void test_domain(void)
 {
 	struct mrm_domain domain;
@@ -300,5 +327,6 @@ void test_domain_xml(void)
 {
 	test_element();
 	test_domain();
+	test_other_memory();
 	test_kinds();
 }
