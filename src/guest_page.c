@@ -174,35 +174,77 @@ struct page *mrm_guest_page_lock(struct mrm_vm *vm, unsigned long index, bool ki
 	return frame;
 }
 
-/* Nothing -> frame.  The frame is locked; it gets the entry's reference. */
-static int install(struct mrm_vm *vm, unsigned long index, struct page *frame)
+/*
+ * Nothing -> frame, if the entry's node is there.  The frame is locked; it gets the entry's
+ * reference.  Return: 0, -EEXIST, -EAGAIN, or -ENOMEM: see room_for().
+ */
+static int try_install(struct xa_state *xas, struct mrm_vm *vm, struct page *frame)
 {
-	XA_STATE(xas, &vm->pages, index);
 	bool shared = mrm_frame_is_shared(frame);
-	struct mem_cgroup *old;
 
 	get_page(frame);
-	old = set_active_memcg(vm->memcg);
-	do {
-		xas_lock(&xas);
-		if (xas_load(&xas)) {
-			xas_set_err(&xas, -EEXIST);
-		} else if (shared && mrm_frame_salt(frame) != vm->salt) {
-			/* The salt was changed after the frame was chosen. */
-			xas_set_err(&xas, -EAGAIN);
-		} else {
-			xas_store(&xas, mrm_frame_entry(frame));
-			if (!xas_error(&xas))
-				xas_set_mark(&xas, shared ? MRM_MARK_SHARED : MRM_MARK_PRIVATE);
-		}
-		xas_unlock(&xas);
-	} while (xas_nomem(&xas, GFP_KERNEL));
-	set_active_memcg(old);
-	if (xas_error(&xas))
+	xas_lock(xas);
+	if (xas_load(xas)) {
+		xas_set_err(xas, -EEXIST);
+	} else if (shared && mrm_frame_salt(frame) != vm->salt) {
+		/* The salt was changed after the frame was chosen. */
+		xas_set_err(xas, -EAGAIN);
+	} else {
+		xas_store(xas, mrm_frame_entry(frame));
+		if (!xas_error(xas))
+			xas_set_mark(xas, shared ? MRM_MARK_SHARED : MRM_MARK_PRIVATE);
+	}
+	xas_unlock(xas);
+	if (xas_error(xas))
 		put_page(frame);
 	else
 		mrm_entry_count(vm, mrm_frame_entry(frame), 1);
-	return xas_error(&xas);
+	return xas_error(xas);
+}
+
+/* Return: there was no node, and now there is memory for one: to try again. */
+static bool room_for(struct xa_state *xas, struct mrm_vm *vm)
+{
+	struct mem_cgroup *old = set_active_memcg(vm->memcg);
+	bool again = xas_nomem(xas, GFP_KERNEL);
+
+	set_active_memcg(old);
+	return again;
+}
+
+/* Nothing -> a frame that nobody else knows. */
+static int install(struct mrm_vm *vm, unsigned long index, struct page *frame)
+{
+	XA_STATE(xas, &vm->pages, index);
+	int err;
+
+	do
+		err = try_install(&xas, vm, frame);
+	while (room_for(&xas, vm));
+	return err;
+}
+
+/*
+ * Nothing -> the zero frame, which is locked then.  While its node is waited for it is not:
+ * others' faults and discards take that lock, and a cgroup at its limit waits long.
+ */
+static int install_zero(struct mrm_vm *vm, unsigned long index, struct page *zero)
+{
+	XA_STATE(xas, &vm->pages, index);
+	int err;
+
+	do {
+		err = mrm_frame_lock_killable(zero);
+		if (err) {
+			/* What it may have got so far is given back. */
+			xas_set_err(&xas, err);
+			continue;
+		}
+		err = try_install(&xas, vm, zero);
+		if (err)
+			mrm_frame_unlock(zero);
+	} while (room_for(&xas, vm));
+	return err;
 }
 
 /* To nothing, marks go by themselves. */
@@ -419,19 +461,12 @@ struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index
 	if (!zero)
 		return ERR_PTR(-ENOMEM);
 	get_page(zero);
-	err = mrm_frame_lock_killable(zero);
-	if (!err) {
-		err = install(vm, index, zero);
-		if (!err) {
-			/* The entry's reference is that of the count. */
-			put_page(zero);
-			return zero;
-		}
-		mrm_frame_unlock(zero);
-	}
-	mrm_shared_put(zero);
+	err = install_zero(vm, index, zero);
+	if (err)
+		mrm_shared_put(zero);
+	/* If not, the entry's reference is that of the count. */
 	put_page(zero);
-	return ERR_PTR(err);
+	return err ? ERR_PTR(err) : zero;
 }
 
 /**
