@@ -32,7 +32,7 @@ static inline void *mrm_zipped_entry(struct mrm_zipped *zipped)
 	return xa_tag_pointer(zipped, MRM_ENTRY_ZIPPED);
 }
 
-/* @sum: xxh32 of what the slot holds. */
+/* @sum: mrm_checksum() of what the slot holds. */
 static inline void *mrm_swapped_entry(unsigned long slot, u32 sum)
 {
 	return (void *)(slot << MRM_ENTRY_SLOT_SHIFT |

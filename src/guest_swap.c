@@ -6,9 +6,9 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#include <linux/xxhash.h>
 
 #include "block.h"
+#include "checksum.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
@@ -31,7 +31,7 @@
  * @n: how many frames
  * @index: the guest pages
  * @frames: their frames, with references
- * @sums: xxh32 of what they hold
+ * @sums: checksums of what they hold
  * @frees: bytes that each will have freed
  */
 struct mrm_write {
@@ -72,7 +72,7 @@ static void (*written_fn)(void);
 static u32 sum(struct page *frame)
 {
 	void *p = kmap_local_page(frame);
-	u32 s = xxh32(p, PAGE_SIZE, 0);
+	u32 s = mrm_checksum(p, PAGE_SIZE);
 
 	kunmap_local(p);
 	return s;

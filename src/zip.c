@@ -7,9 +7,9 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/xxhash.h>
 #include <linux/zsmalloc.h>
 
+#include "checksum.h"
 #include "compat.h"
 #include "counters.h"
 #include "vm.h"
@@ -21,7 +21,7 @@
  * @node: in mrm_vm.zipped, oldest first
  * @index: the guest page
  * @handle: of the bytes, in the pool
- * @sum: xxh32 of them
+ * @sum: checksum of them
  * @bytes: how many, up to MRM_ZIP_FIT
  * @algorithm: enum mrm_zip_algorithm
  */
@@ -120,7 +120,7 @@ static struct mrm_zipped *store(unsigned int bytes, enum mrm_zip_algorithm how)
 		kmem_cache_free(cache, zipped);
 		return ERR_PTR(-ENOMEM);
 	}
-	zipped->sum = xxh32(buffer, bytes, 0);
+	zipped->sum = mrm_checksum(buffer, bytes);
 	zipped->bytes = bytes;
 	zipped->algorithm = how;
 	mrm_zs_write(pool, zipped->handle, buffer, bytes);
@@ -211,7 +211,7 @@ int mrm_unzip(const struct mrm_zipped *zipped, struct page *frame)
 	local_lock(&unzipping->lock);
 	from = mrm_zs_read_begin(pool, zipped->handle, zipped->bytes,
 				 this_cpu_ptr(unzipping)->copy);
-	good = xxh32(from, zipped->bytes, 0) == zipped->sum;
+	good = mrm_checksum(from, zipped->bytes) == zipped->sum;
 	if (good) {
 		to = kmap_local_page(frame);
 		good = mrm_zip_decompress(zipped->algorithm, from, zipped->bytes, to);
