@@ -262,7 +262,11 @@ static long patience(struct mrm_vm *vm)
  */
 bool mrm_guest_swap_hangs(struct mrm_vm *vm)
 {
-	return atomic_read(&vm->nr_writes) && !patience(vm);
+	if (!atomic_read(&vm->nr_writes))
+		return false;
+	/* Pairs with mrm_guest_write_submit(). */
+	smp_rmb();
+	return !patience(vm);
 }
 
 /**
@@ -383,9 +387,12 @@ unsigned int mrm_guest_write_submit(struct mrm_write *w)
 	mrm_count(vm, MRM_WRITING, n);
 	spin_lock(&vm->swap_lock);
 	list_add_tail(&w->node, &vm->writes);
-	/* None was being written: it is waited for from now on. */
-	if (atomic_inc_return(&vm->nr_writes) == 1)
+	/* None is being written: it is waited for from now on. */
+	if (!atomic_read(&vm->nr_writes))
 		WRITE_ONCE(vm->wrote, jiffies);
+	/* Pairs with mrm_guest_swap_hangs(): who sees it waits for it from then on, too. */
+	smp_wmb();
+	atomic_inc(&vm->nr_writes);
 	writer = choose(vm->writers, MRM_SWAP_WRITERS, &vm->next_writer);
 	spin_unlock(&vm->swap_lock);
 	wake_swapper(write_wq, writer);
