@@ -328,6 +328,22 @@ static void test_others(int method, unsigned int b)
  * A guest that grows and shrinks, is stopped, or whose tunables change.
  */
 
+/*
+ * In the first period after slots were set the first guest page that is picked is not yet told
+ * from the others of its large frame: method 1 unmaps them all, and all of them count.  So there
+ * is a period that does not.
+ */
+static void forget_first_period(struct vm_process *p, int method)
+{
+	if (!mrm_vm_get(p->pid, "large_pages"))
+		return;
+	tune(1, 10000, method);
+	wait_periods(p->pid, 1, 1);
+	tune(0, N, 0);
+	if (!mrm_vm_wait(p->pid, "active_slow_bytes", 0, 0, MRM_LONG))
+		tap_bail("sampling does not stop");
+}
+
 static void test_changes(int method)
 {
 	const struct vm_config config = { .pages = SMALL };
@@ -343,6 +359,7 @@ static void test_changes(int method)
 		  "%s: all is active until something is known", methods[method]);
 	toucher_set(&p, 10, &seed);
 	toucher_touch(&p);
+	forget_first_period(&p, method);
 	tune(period, 10000, method);
 	wait_periods(p.pid, 3, period);
 	tap_between(mrm_vm_get(p.pid, "active_bytes"), all * 8 / 100, all * 15 / 100,
