@@ -3,6 +3,7 @@
 #include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -20,7 +21,6 @@
 #include "vm.h"
 
 #define WRITES_MAX	64	/* runs of a VM on their way: 4 MiB */
-#define HUNG		(2 * HZ)	/* jiffies, in which a disk writes one of them */
 
 /**
  * struct mrm_write - frames on their way to slots
@@ -192,12 +192,21 @@ static struct mrm_swapper *choose(struct mrm_swapper *all, unsigned int n, unsig
 	return swapper;
 }
 
+/* The end of a work; perhaps it was the last to know the VM, and then the work is gone, too. */
+static void put_swapper(struct mrm_vm *vm)
+{
+	mrm_vm_put(vm);
+	/* Who unloads the module waits for works, but not for a disk that hangs. */
+	module_put(THIS_MODULE);
+}
+
 /* One that is queued already does what is in the list now as well. */
 static void wake_swapper(struct workqueue_struct *wq, struct mrm_swapper *swapper)
 {
 	ihold(&swapper->vm->inode);
+	__module_get(THIS_MODULE);
 	if (!queue_work(wq, &swapper->work))
-		mrm_vm_put(swapper->vm);
+		put_swapper(swapper->vm);
 }
 
 static void writer_work(struct work_struct *work)
@@ -213,8 +222,7 @@ static void writer_work(struct work_struct *work)
 		if (fn)
 			fn();
 	}
-	/* Perhaps the last, and then this work is gone, too. */
-	mrm_vm_put(vm);
+	put_swapper(vm);
 }
 
 /**
@@ -241,20 +249,30 @@ bool mrm_guest_swap_busy(struct mrm_vm *vm)
 /* How long it may still take until something has been written, jiffies; 0: the disk hangs. */
 static long patience(struct mrm_vm *vm)
 {
-	return max_t(long, READ_ONCE(vm->wrote) + HUNG - jiffies, 0);
+	return max_t(long, READ_ONCE(vm->wrote) + MRM_SWAP_HUNG - jiffies, 0);
+}
+
+/**
+ * mrm_guest_swap_hangs() - does its disk keep a VM waiting for what is to be written?
+ * @vm: the VM
+ *
+ * Then what can be freed, shared or zipped does not wait for it.
+ *
+ * Return: true if it has written nothing for MRM_SWAP_HUNG.
+ */
+bool mrm_guest_swap_hangs(struct mrm_vm *vm)
+{
+	return atomic_read(&vm->nr_writes) && !patience(vm);
 }
 
 /**
  * mrm_guest_swap_throttled() - is it worth it to wait until fewer pages are being written?
  * @vm: the VM
- *
- * Not if its disk hangs: what can be freed, shared or zipped does not wait for that.
- *
- * Return: true if so.
+ * Return: true if so: they are many, and the disk does not hang.
  */
 bool mrm_guest_swap_throttled(struct mrm_vm *vm)
 {
-	return mrm_guest_swap_busy(vm) && patience(vm);
+	return mrm_guest_swap_busy(vm) && !mrm_guest_swap_hangs(vm);
 }
 
 /**
@@ -284,13 +302,13 @@ int mrm_guest_swap_throttle(struct mrm_vm *vm)
  *
  * Context: May sleep, but not for memory or I/O.
  * Return: what mrm_guest_write_submit() is to be given, with room for some of them; NULL if
- * there is none, or very many are being written.
+ * there is none, very many are being written, or the disk hangs.
  */
 struct mrm_write *mrm_guest_write_begin(struct mrm_vm *vm, unsigned int n)
 {
 	struct mrm_write *w;
 
-	if (mrm_guest_swap_busy(vm))
+	if (mrm_guest_swap_busy(vm) || mrm_guest_swap_hangs(vm))
 		return NULL;
 	w = kmalloc(sizeof(*w), __GFP_NOWARN | __GFP_KSWAPD_RECLAIM);
 	if (!w)
@@ -468,7 +486,7 @@ static void reader_work(struct work_struct *work)
 
 	while ((r = take_read(vm)))
 		read_in(r);
-	mrm_vm_put(vm);
+	put_swapper(vm);
 }
 
 static void submit_read(struct read *r)

@@ -16,7 +16,8 @@
 /* May it become anything but nothing? */
 static bool may_keep(struct mrm_vm *vm)
 {
-	return mrm_zip_may(vm) || (mrm_swap_free_slots(vm) && !mrm_guest_swap_busy(vm));
+	return mrm_zip_may(vm) || (mrm_swap_free_slots(vm) && !mrm_guest_swap_busy(vm) &&
+				    !mrm_guest_swap_hangs(vm));
 }
 
 /*

@@ -83,8 +83,11 @@ struct page *mrm_guest_page_unzip(struct mrm_vm *vm, unsigned long index, gfp_t 
 		return ERR_PTR(-EHWPOISON);
 	}
 	mrm_zip_free(vm, zipped);
-	mrm_count(vm, MRM_UNZIPS, 1);
-	trace_mrm_unzip(vm->pid, index);
+	/* What is only to be written instead was not wanted. */
+	if (!flags) {
+		mrm_count(vm, MRM_UNZIPS, 1);
+		trace_mrm_unzip(vm->pid, index);
+	}
 	return frame;
 }
 

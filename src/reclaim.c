@@ -22,6 +22,7 @@
 #include "zip.h"
 
 #define RUN		MRM_TAKE_RUN
+#define DRAWS		32	/* tries to draw a run in which there is something to take */
 #define TURN		32	/* runs, before it is another VM's turn */
 #define WINDOW		4096	/* guest pages, over which it is seen whether it is worth it */
 #define WORTH_IT	32	/* of so many bytes looked at, one must have been freed */
@@ -35,6 +36,7 @@ static DECLARE_WAIT_QUEUE_HEAD(relieved);
 static bool kicked;
 static bool throttled;		/* a VM had no turn, as too much of it is being written */
 static atomic_t emergencies;	/* asked for, less those that were dealt with */
+static atomic_t asking;		/* who waits for one */
 static bool last_resort;	/* one of them is */
 
 /**
@@ -91,6 +93,7 @@ unsigned long mrm_reclaim_emergency(long timeout, bool from_all)
 		return 0;
 	if (from_all)
 		WRITE_ONCE(last_resort, true);
+	atomic_inc(&asking);
 	/* Whoever counts it sees which it is. */
 	smp_mb__before_atomic();
 	atomic_inc(&emergencies);
@@ -99,6 +102,7 @@ unsigned long mrm_reclaim_emergency(long timeout, bool from_all)
 	/* It may all be on its way to swap. */
 	if (timeout)
 		wait_event_timeout(relieved, reclaimed() > before || !writing(), timeout);
+	atomic_dec(&asking);
 	return reclaimed() - before;
 }
 
@@ -114,13 +118,21 @@ static void written(void)
 		mrm_reclaim_wake();
 }
 
-/* Drawn from all that was adopted; the next that has a frame of its own. */
+/*
+ * A guest page with a frame of its own, from a run drawn from all that was adopted.  Where most
+ * have none it is drawn again: the next one behind any other would nearly always be the same.
+ */
 static bool draw(struct mrm_vm *vm, unsigned long *index)
 {
 	unsigned long pages;
+	unsigned int i;
 
-	if (!mrm_vm_draw_adopted(vm, get_random_u64(), RUN, index, &pages))
-		return false;
+	for (i = 0; i < DRAWS; i++) {
+		if (!mrm_vm_draw_adopted(vm, get_random_u64(), RUN, index, &pages))
+			return false;
+		if (xa_find(&vm->pages, index, *index + pages - 1, MRM_MARK_PRIVATE))
+			return true;
+	}
 	if (xa_find(&vm->pages, index, ULONG_MAX, MRM_MARK_PRIVATE))
 		return true;
 	*index = 0;
@@ -173,6 +185,8 @@ static unsigned long frames_left(struct mrm_vm *vm)
 	unsigned long frames = mrm_vm_frames(vm);
 	long writing = mrm_counter_read(&vm->counters, MRM_WRITING);
 
+	if (mrm_guest_swap_hangs(vm))
+		return frames;
 	return writing > 0 && writing < frames ? frames - writing : frames;
 }
 
@@ -209,6 +223,12 @@ long mrm_reclaim_now(struct mrm_vm *vm, unsigned long bytes)
 	return freed;
 }
 
+/* Something may be taken from it when its disk has written something. */
+static bool waits_for_disk(struct mrm_vm *vm)
+{
+	return mrm_guest_swap_busy(vm) || mrm_guest_swap_hangs(vm);
+}
+
 /* What became of an order to take from a VM. */
 enum turn { DONE, IN_VAIN, THROTTLED, MORE };
 
@@ -232,8 +252,9 @@ static enum turn take_turn(struct mrm_vm *vm, unsigned long order)
 			return THROTTLED;
 		looked = reclaim_run(vm, &r->freed);
 		r->looked += looked;
+		/* A disk that hangs may go on, and then there is more. */
 		if (!looked || !worth_it(r))
-			return IN_VAIN;
+			return waits_for_disk(vm) ? THROTTLED : IN_VAIN;
 		mrm_cond_resched();
 	}
 	return MORE;
@@ -295,8 +316,10 @@ static void relieve(int pending)
 	bool from_all = xchg(&last_resort, false);
 	long left = EMERGENCY_BYTES;
 
-	take_from_all(true, &left);
-	if (from_all && left == EMERGENCY_BYTES)
+	/* While there was a suspend all may have given up. */
+	if (atomic_read(&asking))
+		take_from_all(true, &left);
+	if (from_all && left == EMERGENCY_BYTES && atomic_read(&asking))
 		take_from_all(false, &left);
 	atomic_sub(pending, &emergencies);
 	wake_up_all(&relieved);
@@ -324,7 +347,7 @@ static bool obey(struct mrm_vm *vm)
 		WRITE_ONCE(throttled, true);
 		/* Pairs with written(): one of the two sees the other. */
 		smp_mb();
-		return !mrm_guest_swap_throttled(vm);
+		return !waits_for_disk(vm);
 	}
 	/* Unless it was told something else meanwhile. */
 	if (turn == DONE || turn == IN_VAIN)
@@ -359,8 +382,12 @@ static int reclaim_thread(void *unused)
 	/* Nothing is taken while processes are frozen for a suspend. */
 	set_freezable();
 	while (!kthread_should_stop()) {
+		/* Of a disk that hangs nothing is heard. */
 		if (!more)
-			wait_event_freezable(wake, READ_ONCE(kicked) || kthread_should_stop());
+			wait_event_freezable_timeout(wake,
+						     READ_ONCE(kicked) || kthread_should_stop(),
+						     READ_ONCE(throttled) ? MRM_SWAP_HUNG :
+						     MAX_SCHEDULE_TIMEOUT);
 		else
 			try_to_freeze();
 		/* Before it is looked what there is to do: who comes later kicks again. */

@@ -17,7 +17,7 @@
 #include "vm.h"
 
 /* How long the scanner waits for a VM's mmap lock, in jiffies. */
-#define COW_WAIT	(HZ / 2)
+#define COW_WAIT	(2 * HZ)
 
 static DEFINE_MUTEX(share_lock);
 

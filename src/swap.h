@@ -23,6 +23,7 @@ struct page;
 
 #define MRM_SWAP_RUN		16U	/* pages that are taken or read together: MRM_TAKE_RUN */
 #define MRM_SWAP_WRITE		64U	/* that are written in one request */
+#define MRM_SWAP_HUNG		(2 * HZ)	/* jiffies, in which a disk writes something */
 #define MRM_SWAP_SLOT_BITS	28	/* 1 TiB in a file */
 
 int mrm_swap_open(struct mrm_vm *vm, int fd);

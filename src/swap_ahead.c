@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/hash.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
+#include "guest_page.h"
 #include "swap.h"
 #include "swap_ahead.h"
 #include "vm.h"
@@ -26,6 +28,17 @@ static struct mrm_ahead *stream_of(struct mrm_vm *vm, unsigned long index)
 	return &vm->ahead[hash_long(index >> REGION_SHIFT, MRM_AHEAD_BITS)];
 }
 
+/* The last of the neighbours that were read has been touched, or the guest page itself was. */
+static bool was_of_use(struct mrm_vm *vm, unsigned long last)
+{
+	struct page *frame = mrm_guest_page_get(vm, last);
+	bool mapped = frame && folio_mapped(page_folio(frame));
+
+	if (frame)
+		put_page(frame);
+	return mapped;
+}
+
 /**
  * mrm_swap_ahead() - how many neighbours to read
  * @vm: the VM
@@ -37,10 +50,12 @@ static struct mrm_ahead *stream_of(struct mrm_vm *vm, unsigned long index)
 unsigned int mrm_swap_ahead(struct mrm_vm *vm, unsigned long index)
 {
 	struct mrm_ahead *a = stream_of(vm, index);
+	unsigned long next = READ_ONCE(a->next);
+	bool used = next && was_of_use(vm, next - 1);
 	unsigned int window;
 
 	spin_lock(&vm->ahead_lock);
-	if (a->next && index - a->next <= a->window)
+	if (used && index - next <= a->window)
 		a->window = clamp(2 * a->window, 1U, WINDOW_MAX);
 	else
 		a->window /= 2;
@@ -60,6 +75,6 @@ unsigned int mrm_swap_ahead(struct mrm_vm *vm, unsigned long index)
 void mrm_swap_ahead_was(struct mrm_vm *vm, unsigned long index, unsigned int n)
 {
 	spin_lock(&vm->ahead_lock);
-	stream_of(vm, index)->next = index + n + 1;
+	WRITE_ONCE(stream_of(vm, index)->next, index + n + 1);
 	spin_unlock(&vm->ahead_lock);
 }

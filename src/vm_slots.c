@@ -144,20 +144,27 @@ static bool are_many(struct mrm_vm *vm, unsigned long pages)
 	return pages && pages >= atomic_long_read(&vm->adopted) / 2;
 }
 
-/**
- * mrm_vm_not_to_take() - why no frame may be taken from the VM now
- * @vm: the VM
- *
- * A VM with an assigned device has all its memory pinned; it is adopted, but its frames
- * stay what they are.  Devices pin before the first vCPU runs.
- *
- * Context: May sleep.
- * Return: why, in words; NULL if they may be taken.
- */
-const char *mrm_vm_not_to_take(struct mrm_vm *vm)
+/* Has a device of the VM been assigned to it, and has any of its vCPUs run? */
+static void ask_kvms(struct mrm_vm *vm, bool *device, bool *ran)
 {
-	bool device = false, ran = false;
 	struct mrm_kvm *k;
+
+	*device = false;
+	*ran = false;
+	/* kvms_lock keeps KVM from freeing those that are not dead. */
+	spin_lock_irq(&vm->kvms_lock);
+	list_for_each_entry(k, &vm->kvms, node) {
+		if (k->dead)
+			continue;
+		*device |= mrm_kvm_has_device(k->kvm);
+		*ran |= has_run(k->kvm);
+	}
+	spin_unlock_irq(&vm->kvms_lock);
+}
+
+static const char *not_to(struct mrm_vm *vm, bool take)
+{
+	bool device, ran;
 
 	if (!atomic_long_read(&vm->adopted))
 		return "nothing adopted";
@@ -166,15 +173,7 @@ const char *mrm_vm_not_to_take(struct mrm_vm *vm)
 	 */
 	if (READ_ONCE(vm->mm->def_flags) & VM_LOCKED)
 		return "locked";
-	/* kvms_lock keeps KVM from freeing those that are not dead. */
-	spin_lock_irq(&vm->kvms_lock);
-	list_for_each_entry(k, &vm->kvms, node) {
-		if (k->dead)
-			continue;
-		device |= mrm_kvm_has_device(k->kvm);
-		ran |= has_run(k->kvm);
-	}
-	spin_unlock_irq(&vm->kvms_lock);
+	ask_kvms(vm, &device, &ran);
 	if (device)
 		return "device assigned";
 	/* iommufd and vDPA count all of guest RAM in pinned_vm, VFIO in locked_vm.  A few
@@ -184,19 +183,38 @@ const char *mrm_vm_not_to_take(struct mrm_vm *vm)
 	if (are_many(vm, atomic64_read(&vm->mm->pinned_vm)) ||
 	    are_many(vm, READ_ONCE(vm->mm->locked_vm)))
 		return "pinned";
-	return ran ? NULL : "waiting";
+	return take || ran ? NULL : "waiting";
+}
+
+/**
+ * mrm_vm_not_to_take() - why no frame may be taken from the VM now
+ * @vm: the VM
+ *
+ * A VM with an assigned device has all its memory pinned; it is adopted, but its frames
+ * stay what they are.  One whose vCPUs have not run, as it is being restored or migrated to
+ * here, has memory like any other.
+ *
+ * Context: May sleep.
+ * Return: why, in words; NULL if they may be taken.
+ */
+const char *mrm_vm_not_to_take(struct mrm_vm *vm)
+{
+	return not_to(vm, true);
 }
 
 /**
  * mrm_vm_not_to_share() - why none of the VM's memory may be shared now
  * @vm: the VM
  *
+ * Devices pin before the first vCPU runs, and from 6.5 on what may be shared cannot be pinned:
+ * whether there is one is waited for.
+ *
  * Context: May sleep.
  * Return: why, in words; NULL if it may.
  */
 const char *mrm_vm_not_to_share(struct mrm_vm *vm)
 {
-	return READ_ONCE(vm->share) ? mrm_vm_not_to_take(vm) : "off";
+	return READ_ONCE(vm->share) ? not_to(vm, false) : "off";
 }
 
 /**

@@ -38,7 +38,7 @@
 #define EACH_VERIFY	200	/* operations between looks at all of a VM */
 #define EACH_LIFE	400	/* operations after which one of the VMs ends */
 #define EACH_CHECK	4000	/* operations between recounts of everything */
-#define ENOUGH		40	/* attempts of which one must have succeeded */
+#define ENOUGH		150	/* attempts of which one must have succeeded: some seldom do */
 
 static const struct fuzz_op * const tables[] = {
 	fuzz_memory_ops, fuzz_advice_ops, fuzz_guest_ops, fuzz_io_ops, fuzz_process_ops,

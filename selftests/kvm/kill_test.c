@@ -116,7 +116,7 @@ static int be_vm_then_exec(const char *program, int left)
 
 	if (vm_create(&vm, &config, vm_alloc_control()))
 		return 1;
-	if (!mrm_vm_wait(getpid(), "adopted_bytes", 512 * PAGE_SIZE, 512 * PAGE_SIZE, 5000)) {
+	if (!mrm_vm_wait(getpid(), "adopted_bytes", 512 * PAGE_SIZE, 512 * PAGE_SIZE, MRM_LONG)) {
 		tap_note("%d more to come: adopted_bytes is %ld", left,
 			 mrm_vm_get(getpid(), "adopted_bytes"));
 		return 2;

@@ -18,7 +18,7 @@
 
 #define PAGES		8192
 #define CHUNK		(16 * MiB)
-#define HOG_MS		(4 * MRM_LONG)
+#define HOG_MS		(8 * MRM_LONG)
 #define LOOK_MS		1000
 
 static struct vm_process vms[2];

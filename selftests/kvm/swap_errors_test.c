@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -129,6 +130,48 @@ static long count_lost(struct vm *v, void *arg)
 	return lost;
 }
 
+static volatile long signals;		/* SIGBUS for a memory error that the guest met */
+
+static void on_guest_bus(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	(void)context;
+	if (info->si_code != BUS_MCEERR_AR)
+		_exit(1);
+	signals++;
+}
+
+/* In the VM's process: the guest reads.  Returns how often it met an error; -1 if it is wrong. */
+static long count_signals(struct vm *v, void *arg)
+{
+	const struct sigaction action = { .sa_sigaction = on_guest_bus, .sa_flags = SA_SIGINFO };
+	long err;
+
+	sigaction(SIGBUS, &action, NULL);
+	err = vm_guest(v, 0, arg);
+	signal(SIGBUS, SIG_DFL);
+	return err ? -1 : signals;
+}
+
+static int kernel_log = -1;
+
+/* Has the kernel's log a line with all of these words, since it was opened? */
+static bool is_logged(void *words)
+{
+	const char *const *word;
+	char text[2048];
+	ssize_t n;
+
+	while ((n = read(kernel_log, text, sizeof(text) - 1)) > 0 || errno == EPIPE) {
+		text[n > 0 ? n : 0] = '\0';
+		for (word = words; *word && strstr(text, *word); word++)
+			;
+		if (!*word)
+			return true;
+	}
+	return false;
+}
+
 static long lost(size_t count)
 {
 	return process_call(&vm, count_lost, &count, sizeof(count));
@@ -155,9 +198,33 @@ static void test_write_errors(void)
 	process_stop(&vm);
 }
 
+/* A guest hears of it as of any memory error, by QEMU, and goes on when the page can be read. */
+static void test_guest_meets(void)
+{
+	const struct guest_work work = { .command = GUEST_VERIFY, .count = 1 };
+	char page[64], name[32];
+	const char *const words[] = { name, " of " NAME " cannot be read", page, NULL };
+
+	snprintf(page, sizeof(page), "the page at %#lx is lost", (unsigned long)vm.ram);
+	snprintf(name, sizeof(name), "VM %d (", vm.pid);
+	kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(kernel_log, 0, SEEK_END);
+	set_table(bad_table());
+	process_send(&vm, count_signals, &work, sizeof(work));
+	tap_ok(wait_until(is_logged, (void *)words, MRM_LONG),
+	       "the guest reads what cannot be read: the log names VM, page and file");
+	close(kernel_log);
+	set_table(good_table());
+	tap_between(process_receive(&vm, MRM_LONG), 1, LONG_MAX,
+		    "it is told by SIGBUS, and finds what was written when the disk is well");
+	tap_between(mrm_vm_get(vm.pid, "read_errors"), 1, LONG_MAX, "each error is counted");
+}
+
 static void test_read_errors(void)
 {
 	start(1 << 20);
+	swap_all("before the guest reads");
+	test_guest_meets();
 	swap_all("before reads fail");
 	set_table(bad_table());
 	tap_equal(lost(100), 100, "reads fail: an error each, and no wrong data");
@@ -375,6 +442,22 @@ static void end_hung(const char *what)
 	process_stop(&vm);
 }
 
+/* What is on its way to the disk outlives the VM, and the module stays for it. */
+static void test_hung_kill(void)
+{
+	long begun;
+
+	start_hung();
+	mrm_vm_reclaim(vm.pid, HUNG_PAGES * PAGE_SIZE);
+	begun = now_ms();
+	process_kill(&vm);
+	tap_between(now_ms() - begun, 0, MRM_LONG, "a VM whose disk hangs can be killed (ms)");
+	tap_equal(mrm_unload(), -EAGAIN, "the module stays while something is written");
+	tap_ok(disk_hang(NAME, false), "the disk goes on");
+	mrm_reload("after a VM was killed whose disk hung");
+	mrm_set("zip_max", "0");
+}
+
 /* Only what must be written waits for a disk that hangs. */
 static void test_hung(void)
 {
@@ -384,14 +467,25 @@ static void test_hung(void)
 	begun = now_ms();
 	mrm_vm_reclaim(vm.pid, HUNG_PAGES * PAGE_SIZE);
 	tap_between(now_ms() - begun, 0, MRM_LONG, "a reclaim ends although the disk hangs (ms)");
+	/* It ends when there is little left to be found. */
+	mrm_vm_reclaim(vm.pid, HUNG_PAGES * PAGE_SIZE);
 	taken_hung(0, "a reclaim");
 	end_hung("after a reclaim");
 
+	/* Nothing else wakes who takes it. */
+	mrm_set("balance_period", "3600");
 	start_hung();
 	mrm_set_number("limit_bytes", HUNG_LIMIT * PAGE_SIZE);
-	taken_hung(2 * MRM_LONG, "memory is short");
+	taken_hung(MRM_LONG, "memory is short");
+	tap_ok(disk_hang(NAME, false), "memory is short: the disk goes on");
+	tap_ok(mrm_vm_wait(vm.pid, "private_pages", 0, HUNG_LIMIT, MRM_LONG),
+	       "memory is short: so does who takes what is above the limit");
 	mrm_set("limit_bytes", "0");
-	end_hung("when memory was short");
+	mrm_set("balance_period", "15");
+	tap_ok(process_verify(&vm), "every byte is right when memory was short");
+	mrm_check("when memory was short");
+	process_stop(&vm);
+	test_hung_kill();
 }
 
 int main(void)

@@ -78,6 +78,14 @@ static bool took(void *count)
 	return mrm_vm_get(vm.pid, "swapped_pages") >= *(long *)count;
 }
 
+/* Zero pages may not have been drawn so far. */
+static bool has_none(void *unused)
+{
+	(void)unused;
+	return !mrm_vm_get(vm.pid, "private_pages") ||
+	       (mrm_vm_reclaim(vm.pid, vm.pages * PAGE_SIZE), false);
+}
+
 static void swap_all(long pages, const char *what)
 {
 	tap_ok(wait_until(took, &pages, MRM_LONG), "%s: all is taken", what);
@@ -130,7 +138,7 @@ static void test_swap(void)
 	mrm_set("zip_max", "0");
 	deal(1 << 20);
 	swap_all(3 * PART, "by the guest");
-	tap_equal(mrm_vm_get(vm.pid, "private_pages"), 0, "nothing has a frame");
+	tap_ok(wait_until(has_none, NULL, MRM_LONG), "nothing has a frame");
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
 	is_back("by the guest", 3 * PART, ins);
 
@@ -183,7 +191,7 @@ static bool gone(void *pages)
 /* More is thin than may be zipped: what was zipped first makes way. */
 static void test_oldest(void)
 {
-	long pages = PART, ins, swapped;
+	long pages = PART, ins, swapped, unzips = mrm_vm_get(vm.pid, "unzips");
 
 	tap_equal(process_discard(&vm, 0, PAGES), 0, "all is discarded");
 	mrm_set("zip_max", "10");
@@ -202,6 +210,8 @@ static void test_oldest(void)
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PART), 0, "every byte is right");
 	tap_equal(mrm_vm_get(vm.pid, "swap_ins") - ins, swapped,
 		  "what was taken first made way for it");
+	tap_equal(mrm_vm_get(vm.pid, "unzips") - unzips, 2 * PART - swapped,
+		  "only what was touched counts as unzipped");
 	tap_ok(process_verify(&vm), "all else is zero");
 	mrm_set("zip_max", "0");
 }
@@ -229,24 +239,37 @@ static long do_read_far(struct vm *v, void *arg)
 	return sum == 1;
 }
 
+/*
+ * Of what was read in order until now each @stride-th page is wanted: few more are read, while
+ * it is found out that neighbours are of no use.
+ */
+static void read_apart(size_t stride, const char *what)
+{
+	long aheads;
+
+	swap_all(3 * PART, what);
+	aheads = mrm_vm_get(vm.pid, "swap_aheads");
+	tap_ok(process_call(&vm, do_read_far, &stride, sizeof(stride)) >= 0, "%s: they are read",
+	       what);
+	tap_between(mrm_vm_get(vm.pid, "swap_aheads") - aheads, 0, 64,
+		    "%s: few were read as neighbours", what);
+	tap_ok(process_verify(&vm), "%s: every byte is right", what);
+}
+
 /* Neighbours are read with what is wanted while that pays off. */
 static void test_ahead(void)
 {
 	long aheads = mrm_vm_get(vm.pid, "swap_aheads");
-	size_t stride = 1597;		/* has no factor in common with ZERO */
 
 	deal(5 << 20);
 	swap_all(3 * PART, "in order");
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
 	tap_between(mrm_vm_get(vm.pid, "swap_aheads") - aheads, 2 * PART, 3 * PART,
 		    "in order: most were read as neighbours");
-	swap_all(3 * PART, "out of order");
-	aheads = mrm_vm_get(vm.pid, "swap_aheads");
-	tap_ok(process_call(&vm, do_read_far, &stride, sizeof(stride)) >= 0, "all are read");
-	/* Down from what reading in order left. */
-	tap_between(mrm_vm_get(vm.pid, "swap_aheads") - aheads, 0, 64,
-		    "out of order: few were read as neighbours");
-	tap_ok(process_verify(&vm), "every byte is right");
+	/* This has no factor in common with ZERO, so all are read. */
+	read_apart(1597, "far apart");
+	/* Just behind the neighbours that were read. */
+	read_apart(20, "one of 20");
 }
 
 /* In the VM's process: discard every second page. */
@@ -284,6 +307,29 @@ static void test_fragmented(void)
 	process_call(&vm, do_fill_odd, &pages, sizeof(pages));
 	swap_all(DISK_PAGES, "fragmented");
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, vm.pages), 0, "every byte is right");
+}
+
+/*
+ * Of guest RAM a quarter is used, all of it at the beginning.  Of what is taken a half is from
+ * the second half of that; 64 runs of 128 are drawn, so a quarter is six standard deviations away.
+ */
+static void test_random(void)
+{
+	long taken = PART, second;
+	size_t i;
+
+	start(8 * PART);
+	for (i = 0; i < 2 * PART; i++)
+		vm.states[i] = (7 << 20) + i;
+	tap_equal(process_guest(&vm, GUEST_FILL, 0, 2 * PART), 0, "a quarter of its RAM is used");
+	tap_equal(mrm_vm_reclaim(vm.pid, taken * PAGE_SIZE), 0, "half of that is taken");
+	tap_ok(mrm_vm_wait(vm.pid, "swapped_pages", taken, taken + 16, MRM_LONG), "and in swap");
+	taken = mrm_vm_get(vm.pid, "swapped_pages");
+	tap_equal(process_discard(&vm, PART, PART), 0, "the second half is discarded");
+	second = taken - mrm_vm_get(vm.pid, "swapped_pages");
+	tap_between(second, taken / 4, taken * 3 / 4, "what was taken was anywhere");
+	tap_ok(process_verify(&vm), "every byte is right");
+	process_stop(&vm);
 }
 
 /* More than there is room for: the rest stays. */
@@ -324,6 +370,7 @@ int main(void)
 	tap_equal(mrm_unload(), -EAGAIN, "the module cannot be unloaded");
 	process_kill(&vm);
 	mrm_nothing_left("after a VM was killed while it was being written");
+	test_random();
 	test_full();
 	mrm_nothing_left("after the last");
 	return tap_done();

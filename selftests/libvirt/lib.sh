@@ -184,6 +184,11 @@ vm_counter() {
 	cat "$(vm_dir "$1")/$2"
 }
 
+# vm_take GUEST BYTES - have the host take so much from it by itself.
+vm_take() {
+	echo "$2" >"$mrm_debug/vm/$(guest_pid "$1")/reclaim"
+}
+
 counter_is() {
 	is "$(counter "$1")" "$2" "$3"
 }

@@ -98,6 +98,13 @@ guest_pid() {
 	echo "${qemu_pid[$1]}"
 }
 
+# It is read again by the migration, and by the guest.
+zip_much() {
+	echo 50 >"$mrm/zip_max"
+	vm_take source $((mib << 19))
+	vm_counter_is source zips -ge 1000
+}
+
 stopped_and_consistent() {
 	qmp "$1" stop && consistent
 }
@@ -118,13 +125,14 @@ starts() {
 	qemu source && guest_wait_ready source
 }
 
-test_begin 14
+test_begin 15
 mkdir -p "$dir" "$guest_logs"
 scan_flat_out
 check "a guest starts" starts
 check "it is adopted" adopted "$mib" source
 check "its memory is right" verified source
 check "it shares" shares source 2000
+check "much of the rest is zipped" zip_much
 check "a second QEMU waits for it" qemu target -incoming "unix:$dir/target.migrate"
 check "it migrates" migrate source target
 check "the target is adopted" adopted "$mib" target

@@ -32,6 +32,12 @@ share() {
 	echo "$1" >"$(vm_dir a)/share"
 }
 
+zip_half() {
+	echo 50 >"$mrm/zip_max"
+	vm_take a $((mib << 19))
+	vm_counter_is a zipped_pages -ge 1000
+}
+
 # All of guest RAM and little else.
 dump_size() {
 	local size
@@ -51,7 +57,7 @@ revert() {
 	virsh -q snapshot-revert a "$1" --running
 }
 
-test_begin 21
+test_begin 23
 mkdir -p "$files"
 qemu-img create -q -f qcow2 "$files/disk.qcow2" 64M
 define a "$mib" --run 'memcheck -i 300 40' --devices \
@@ -68,7 +74,10 @@ check "it has the expected size" dump_size "$files/shared"
 check "sharing ends" eval 'share 0 && vm_counter_is a shared_pages -eq 0'
 virsh -q dump --memory-only a "$files/private"
 check "the dump is the same without" cmp "$files/shared" "$files/private"
-rm -f "$files/shared" "$files/private"
+check "half of its memory is zipped" zip_half
+virsh -q dump --memory-only a "$files/zipped"
+check "the dump is the same then" cmp "$files/zipped" "$files/private"
+rm -f "$files/shared" "$files/private" "$files/zipped"
 share 1
 virsh -q resume a
 check "its memory is right" memcheck_goes_on a

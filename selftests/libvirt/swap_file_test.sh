@@ -14,13 +14,14 @@ mib=128
 room=240		# MiB of the file system
 files=/run/mrm/swap
 saved=/run/mrm/saved
+dumps=/var/tmp/mrm-dumps
 
 test_cleanup() {
 	[ -z "$mrmd_pid" ] || mrmd_kill
 	cp "$mrmd_log" "$MRM_OUT/mrmd.log"
 	hook_remove
 	wait_until 30 umount "$files"
-	rm -rf "$saved"
+	rm -rf "$saved" "$dumps"
 }
 
 file_of() {
@@ -40,6 +41,18 @@ has_file() {
 squeeze() {
 	echo $(($(vm_counter "$1" consumed_bytes) * 3 / 4)) >"$mrm/limit_bytes"
 	wait_until 60 vm_counter_is "$1" swapped_pages -gt 1000
+}
+
+# Who dumps reads all of it, and on less memory some of it goes to swap again behind him.
+dumps_are_equal() {
+	local swapped status=0
+	virsh -q suspend a
+	swapped=$(vm_counter a swap_ins)
+	virsh -q dump --memory-only a "$dumps/1" && virsh -q dump --memory-only a "$dumps/2" &&
+		cmp "$dumps/1" "$dumps/2" && vm_counter_is a swap_ins -gt "$swapped" || status=1
+	virsh -q resume a
+	rm -f "$dumps"/*
+	return "$status"
 }
 
 in_use() {
@@ -63,6 +76,7 @@ starts_mrmd() {
 }
 
 test_begin '?'
+mkdir -p "$dumps"
 disk_mount "$room" "$files" || bail "no file system"
 hook_install || bail "libvirt does not start"
 # What is compressed needs no file.
@@ -79,6 +93,7 @@ check "on less memory it is swapped" squeeze a
 check "no byte is lost" memcheck_goes_on a
 check "what it needs is read again" vm_counter_is a swap_ins -gt 0
 check "every page is accounted for" consistent a
+check "a dump reads what is swapped" dumps_are_equal
 
 file=$(file_of a)
 check "kill -9 of mrmd" mrmd_kill

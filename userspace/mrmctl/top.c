@@ -223,7 +223,8 @@ const struct command command_top = {
 		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, size, granted,\n"
 		"                      target, active, balloon, balloon-target, shared, large, held,\n"
 		"                      zipped, swapped, scan, break, zip, unzip, swap-out, swap-in,\n"
-		"                      state\n"
+		"                      block, bad, lost, state; what esxtop calls them is\n"
+		"                      understood, too\n"
 		"  -r, --reverse       turn the order round\n"
 		"\n"
 		"With --json, it prints one object in a line for every refresh, as with -b.\n",

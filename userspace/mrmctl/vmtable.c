@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The table of VMs that list and top show: its columns, cells and order. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 
 /*
  * How a column is named after -o, headed, and read: from a counter, or, below
- * 0, in a way of its own; which tables have it; and whether it shows the counter's growth.
+ * 0, in a way of its own; which tables have it; whether it shows the counter's growth; and what
+ * esxtop calls it.
  */
 static const struct {
 	const char *name;
@@ -21,31 +23,36 @@ static const struct {
 	int counter;
 	unsigned int tables;
 	bool rate;
+	const char *esx;
 } keys[VM_KEY_NR] = {
 	[VM_KEY_NAME] = { "name", "NAME", -1, LIST | TOP },
 	[VM_KEY_PID] = { "pid", "PID", -1, LIST | TOP },
-	[VM_KEY_SIZE] = { "size", "SIZE", MRM_VM_SIZE_BYTES, TOP },
-	[VM_KEY_GRANTED] = { "granted", "GRANTED", MRM_VM_GRANTED_BYTES, TOP },
-	[VM_KEY_TARGET] = { "target", "TARGET", MRM_VM_TARGET_BYTES, TOP },
-	[VM_KEY_ACTIVE] = { "active", "ACTIVE", MRM_VM_ACTIVE_BYTES, TOP },
-	[VM_KEY_BALLOON] = { "balloon", "BALLOON", MRM_VM_BALLOON_BYTES, TOP },
-	[VM_KEY_BALLOON_TARGET] = { "balloon-target", "BTARGET", MRM_VM_BALLOON_TARGET_BYTES, TOP },
+	[VM_KEY_SIZE] = { "size", "SIZE", MRM_VM_SIZE_BYTES, TOP, false, "MEMSZ" },
+	[VM_KEY_GRANTED] = { "granted", "GRANTED", MRM_VM_GRANTED_BYTES, TOP, false, "GRANT" },
+	[VM_KEY_TARGET] = { "target", "TARGET", MRM_VM_TARGET_BYTES, TOP, false, "SZTGT" },
+	[VM_KEY_ACTIVE] = { "active", "ACTIVE", MRM_VM_ACTIVE_BYTES, TOP, false, "ACTV" },
+	[VM_KEY_BALLOON] = { "balloon", "BALLOON", MRM_VM_BALLOON_BYTES, TOP, false, "MCTLSZ" },
+	[VM_KEY_BALLOON_TARGET] = { "balloon-target", "BTARGET", MRM_VM_BALLOON_TARGET_BYTES, TOP,
+				    false, "MCTLTGT" },
 	[VM_KEY_ADOPTED] = { "adopted", "ADOPTED", MRM_VM_ADOPTED_BYTES, LIST },
 	[VM_KEY_NOT_ADOPTED] = { "not-adopted", "NOT-ADOPTED", MRM_VM_NOT_ADOPTED_BYTES, LIST },
 	[VM_KEY_RESIDENT] = { "resident", "RESIDENT", MRM_VM_RESIDENT_PAGES, LIST },
-	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES, LIST | TOP },
+	[VM_KEY_SHARED] = { "shared", "SHARED", MRM_VM_SHARED_PAGES, LIST | TOP, false, "SHRD" },
 	[VM_KEY_ZERO] = { "zero", "ZERO", MRM_VM_ZERO_PAGES, LIST },
-	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES, LIST | TOP },
+	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES, LIST | TOP, false, "SHRDSVD" },
 	[VM_KEY_LARGE] = { "large", "LARGE", MRM_VM_LARGE_PAGES, TOP },
 	[VM_KEY_LARGE_HELD] = { "held", "HELD", MRM_VM_LARGE_HELD, TOP },
-	[VM_KEY_ZIPPED] = { "zipped", "ZIPPED", MRM_VM_ZIPPED_PAGES, TOP },
-	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP },
+	[VM_KEY_ZIPPED] = { "zipped", "ZIPPED", MRM_VM_ZIPPED_PAGES, TOP, false, "CACHEUSD" },
+	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP, false, "SWCUR" },
 	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", MRM_VM_SCANNED_PAGES, TOP, true },
 	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", MRM_VM_BROKEN_PAGES, TOP, true },
 	[VM_KEY_ZIP_RATE] = { "zip", "ZIP/S", MRM_VM_ZIPS, TOP, true },
 	[VM_KEY_UNZIP_RATE] = { "unzip", "UNZIP/S", MRM_VM_UNZIPS, TOP, true },
-	[VM_KEY_SWAP_OUT_RATE] = { "swap-out", "SWOUT/S", MRM_VM_SWAP_OUTS, TOP, true },
-	[VM_KEY_SWAP_IN_RATE] = { "swap-in", "SWIN/S", MRM_VM_SWAP_INS, TOP, true },
+	[VM_KEY_SWAP_OUT_RATE] = { "swap-out", "SWOUT/S", MRM_VM_SWAP_OUTS, TOP, true, "SWW/S" },
+	[VM_KEY_SWAP_IN_RATE] = { "swap-in", "SWIN/S", MRM_VM_SWAP_INS, TOP, true, "SWR/S" },
+	[VM_KEY_BLOCK_RATE] = { "block", "BLOCK/S", MRM_VM_BLOCKS, TOP, true },
+	[VM_KEY_SWAP_BAD] = { "bad", "BAD", MRM_VM_SWAP_BAD_PAGES, TOP },
+	[VM_KEY_LOST] = { "lost", "LOST", MRM_VM_READ_ERRORS, TOP },
 	[VM_KEY_STATE] = { "state", "STATE", -1, LIST | TOP },
 };
 
@@ -61,7 +68,8 @@ bool vm_key_parse(const char *name, enum vm_key *key)
 	int i;
 
 	for (i = 0; i < VM_KEY_NR; i++) {
-		if (strcasecmp(name, keys[i].name) && strcasecmp(name, keys[i].heading))
+		if (strcasecmp(name, keys[i].name) && strcasecmp(name, keys[i].heading) &&
+		    (!keys[i].esx || strcasecmp(name, keys[i].esx)))
 			continue;
 		*key = i;
 		return true;
@@ -250,6 +258,10 @@ static void add_amount(struct mrm_table *table, const struct mrm_vm *vm, int cou
 
 	if (!(vm->have & MRM_WANT(counter)))
 		return mrm_table_add(table, "-");
+	if (mrm_vm_counters[counter].unit == MRM_COUNT) {
+		snprintf(text, sizeof(text), "%" PRIu64, vm->value[counter]);
+		return mrm_table_add(table, text);
+	}
 	bytes = mrm_value_to_bytes(mrm_vm_counters[counter].unit, vm->value[counter]);
 	mrm_table_add(table, mrm_format_mib(text, sizeof(text), bytes));
 }

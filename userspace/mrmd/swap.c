@@ -297,26 +297,32 @@ static void make(struct swap *swap)
 }
 
 /*
- * libvirt tells what a VM is to have after its start; QEMU does not plug all memory at once.
- * Memory that was not adopted, of huge pages or of another's file, can never be taken.
+ * What a VM has in the kernel is not what it had when it was last looked at.  Memory that was
+ * not adopted, of huge pages or of another's file, can never be taken.
  */
+static bool has_changed(struct swap *swap)
+{
+	uint64_t max = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "max_bytes");
+	uint64_t min = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "min_bytes");
+	uint64_t adopted = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "adopted_bytes");
+	uint64_t bytes = max > min ? max - min : 0;
+
+	if (max && max == swap->max && min == swap->min && adopted == swap->adopted)
+		return false;
+	swap->max = max;
+	swap->min = min;
+	swap->adopted = adopted;
+	swap->since_ms = now_ms();
+	swap->bytes = (bytes < adopted ? bytes : adopted) & -(uint64_t)MRM_PAGE_SIZE;
+	return true;
+}
+
+/* libvirt tells what a VM is to have after its start; QEMU does not plug all memory at once. */
 static void settle(struct swap *swap)
 {
-	uint64_t max, min, adopted, bytes;
-
-	if (!guests_settled(&swap->vm))
+	if (!guests_settled(&swap->vm) || has_changed(swap))
 		return;
-	max = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "max_bytes");
-	min = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "min_bytes");
-	adopted = mrm_vm_u64_or_0(module_root(), swap->vm.pid, "adopted_bytes");
-	bytes = max > min ? max - min : 0;
-	if (!max || max != swap->max || min != swap->min || adopted != swap->adopted) {
-		swap->max = max;
-		swap->min = min;
-		swap->adopted = adopted;
-		swap->since_ms = now_ms();
-		swap->bytes = (bytes < adopted ? bytes : adopted) & -(uint64_t)MRM_PAGE_SIZE;
-	} else if (now_ms() - swap->since_ms < SETTLED_MS) {
+	if (now_ms() - swap->since_ms < SETTLED_MS) {
 		return;
 	} else if (swap->bytes < LEAST_BYTES) {
 		swap->state = SWAP_NONE;
@@ -337,6 +343,9 @@ static bool look_at(struct swap *swap, const struct mrm_vms *vms)
 			forget(swap);
 		else if (swap->state == SWAP_NEW)
 			settle(swap);
+		/* One that needed none may need one now, or one for which there is room. */
+		else if (has_changed(swap))
+			swap->state = SWAP_NEW;
 		else if (swap->error == -ENOSPC)
 			make(swap);
 		return !ended && swap->state == SWAP_NEW;

@@ -247,10 +247,17 @@ static void test_vms(const char *path)
 	guests_swap();
 	go_on(500);
 	tap_ok(count_files(path, &size) == 1, "nobody gets a second one");
-	tree_remove_vm(&tree, 7);
+	tree_write(&tree, "vm/9/min_bytes", "4194304");
+	tree_write(&tree, "vm/11/adopted_bytes", "8388608");
 	guests_swap();
-	go_on(1000);
-	tap_ok(!count_files(path, &size), "when the VM has ended it is wiped");
+	go_on(7000);
+	tap_ok(count_files(path, &size) == 3, "who needed none gets one when that has changed");
+	tree_remove_vm(&tree, 7);
+	tree_remove_vm(&tree, 9);
+	tree_remove_vm(&tree, 11);
+	guests_swap();
+	go_on(3500);
+	tap_ok(!count_files(path, &size), "when their VMs have ended they are wiped");
 	tree_remove(&tree);
 }
 

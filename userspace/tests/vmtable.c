@@ -83,19 +83,21 @@ static void test_print(void)
 	vms[1].value[MRM_VM_LARGE_HELD] = 3 << 19;
 	vms[2].have &= ~MRM_WANT(MRM_VM_LARGE_PAGES);
 	vms[2].value[MRM_VM_BLOCKED_VCPUS] = 1;
+	vms[2].value[MRM_VM_SWAP_BAD_PAGES] = 128;
+	vms[2].value[MRM_VM_READ_ERRORS] = 3;
 	vms[2].have &= ~MRM_WANT(MRM_VM_TARGET_BYTES);
 	check_table(
 		VM_TABLE_TOP,
 		"NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
 		"  LARGE  HELD  ZIPPED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
-		"  UNZIP/S  SWOUT/S  SWIN/S  STATE\n"
+		"  UNZIP/S  SWOUT/S  SWIN/S  BLOCK/S  BAD  LOST  STATE\n"
 		"-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		"    0.0   0.0     3.0      0.0       0        0      0        0        0       0  on\n"
+		"    0.0   0.0     3.0      0.0       0        0      0        0        0       0        0  0.0     0  on\n"
 		"db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		"    4.0   1.5     0.0      0.0       -        -      -        -        -       -"
+		"    4.0   1.5     0.0      0.0       -        -      -        -        -       -        -  0.0     0"
 		"  on; not adopted: hugetlb\n"
 		"web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		"      -   0.0     0.0      7.0      20        0      0        0        0       0"
+		"      -   0.0     0.0      7.0      20        0      0        0        0       0        0  0.5     3"
 		"  blocked; on\n",
 		"the VMs in top");
 }
@@ -112,6 +114,10 @@ void test_vmtable(void)
 		all &= vm_key_parse(vm_key_name(i), &key) && key == i;
 	tap_ok(all, "columns are known by their names");
 	tap_ok(vm_key_parse("SCAN/S", &key) && key == VM_KEY_SCAN_RATE, "and by their headings");
+	tap_ok(vm_key_parse("mctlsz", &key) && key == VM_KEY_BALLOON &&
+		       vm_key_parse("SWR/s", &key) && key == VM_KEY_SWAP_IN_RATE &&
+		       vm_key_parse("SHRDSVD", &key) && key == VM_KEY_SAVED,
+	       "and by what esxtop calls them");
 	tap_ok(!vm_key_parse("", &key) && !vm_key_parse("sav", &key), "and by nothing else");
 
 	check_order(VM_KEY_PID, false, "100 101 102");
