@@ -79,6 +79,23 @@ struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index)
 }
 
 /**
+ * mrm_guest_page_is_mapped() - has a guest page been touched since it was unmapped last?
+ * @vm: the VM
+ * @index: the guest page
+ *
+ * Return: true if it has a frame that is mapped; of a large frame, if any part of it is.
+ */
+bool mrm_guest_page_is_mapped(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *frame = mrm_guest_page_get(vm, index);
+	bool mapped = frame && folio_mapped(page_folio(frame));
+
+	if (frame)
+		put_page(frame);
+	return mapped;
+}
+
+/**
  * mrm_guest_pages_get_private() - the private frames of neighbouring guest pages
  * @vm: the VM
  * @first: the first guest page

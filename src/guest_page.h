@@ -65,6 +65,7 @@ struct mrm_taken {
 };
 
 struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index);
+bool mrm_guest_page_is_mapped(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_lock(struct mrm_vm *vm, unsigned long index, bool killable);
 struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index);

@@ -270,6 +270,16 @@ bool mrm_guest_swap_hangs(struct mrm_vm *vm)
 }
 
 /**
+ * mrm_guest_swap_waits() - does nothing more of a VM begin to be written for now?
+ * @vm: the VM
+ * Return: true if so: very many pages are being written, or the disk hangs.
+ */
+bool mrm_guest_swap_waits(struct mrm_vm *vm)
+{
+	return mrm_guest_swap_busy(vm) || mrm_guest_swap_hangs(vm);
+}
+
+/**
  * mrm_guest_swap_throttled() - is it worth it to wait until fewer pages are being written?
  * @vm: the VM
  * Return: true if so: they are many, and the disk does not hang.
@@ -312,7 +322,7 @@ struct mrm_write *mrm_guest_write_begin(struct mrm_vm *vm, unsigned int n)
 {
 	struct mrm_write *w;
 
-	if (mrm_guest_swap_busy(vm) || mrm_guest_swap_hangs(vm))
+	if (mrm_guest_swap_waits(vm))
 		return NULL;
 	w = kmalloc(sizeof(*w), __GFP_NOWARN | __GFP_KSWAPD_RECLAIM);
 	if (!w)

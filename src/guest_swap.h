@@ -35,6 +35,7 @@ int mrm_guest_page_drop_reading(struct mrm_vm *vm, unsigned long index);
 
 bool mrm_guest_swap_busy(struct mrm_vm *vm);
 bool mrm_guest_swap_hangs(struct mrm_vm *vm);
+bool mrm_guest_swap_waits(struct mrm_vm *vm);
 bool mrm_guest_swap_throttled(struct mrm_vm *vm);
 int mrm_guest_swap_throttle(struct mrm_vm *vm);
 void mrm_guest_swap_on_written(void (*fn)(void));

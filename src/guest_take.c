@@ -16,8 +16,7 @@
 /* May it become anything but nothing? */
 static bool may_keep(struct mrm_vm *vm)
 {
-	return mrm_zip_may(vm) || (mrm_swap_free_slots(vm) && !mrm_guest_swap_busy(vm) &&
-				    !mrm_guest_swap_hangs(vm));
+	return mrm_zip_may(vm) || (mrm_swap_free_slots(vm) && !mrm_guest_swap_waits(vm));
 }
 
 /*

@@ -120,16 +120,6 @@ struct sweep {
 	unsigned long found;
 };
 
-static bool is_mapped(struct mrm_vm *vm, unsigned long index)
-{
-	struct page *frame = mrm_guest_page_get(vm, index);
-	bool mapped = frame && folio_mapped(page_folio(frame));
-
-	if (frame)
-		put_page(frame);
-	return mapped;
-}
-
 static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 {
 	struct mrm_large_look look;
@@ -149,7 +139,7 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 	}
 	if (!s->saved || look.saves < s->saved)
 		return;
-	if (s->all || !is_mapped(vm, index)) {
+	if (s->all || !mrm_guest_page_is_mapped(vm, index)) {
 		break_and_share(vm, index);
 		return;
 	}
@@ -293,7 +283,8 @@ static void show_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 {
 	struct mrm_large_look look;
 
-	if (mrm_guest_large_look(vm, first, &look) && look.rebuilt && is_mapped(vm, first))
+	if (mrm_guest_large_look(vm, first, &look) && look.rebuilt &&
+	    mrm_guest_page_is_mapped(vm, first))
 		mrm_guest_large_unmap(vm, first);
 }
 

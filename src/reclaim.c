@@ -223,12 +223,6 @@ long mrm_reclaim_now(struct mrm_vm *vm, unsigned long bytes)
 	return freed;
 }
 
-/* Something may be taken from it when its disk has written something. */
-static bool waits_for_disk(struct mrm_vm *vm)
-{
-	return mrm_guest_swap_busy(vm) || mrm_guest_swap_hangs(vm);
-}
-
 /* What became of an order to take from a VM. */
 enum turn { DONE, IN_VAIN, THROTTLED, MORE };
 
@@ -254,7 +248,7 @@ static enum turn take_turn(struct mrm_vm *vm, unsigned long order)
 		r->looked += looked;
 		/* A disk that hangs may go on, and then there is more. */
 		if (!looked || !worth_it(r))
-			return waits_for_disk(vm) ? THROTTLED : IN_VAIN;
+			return mrm_guest_swap_waits(vm) ? THROTTLED : IN_VAIN;
 		mrm_cond_resched();
 	}
 	return MORE;
@@ -347,7 +341,7 @@ static bool obey(struct mrm_vm *vm)
 		WRITE_ONCE(throttled, true);
 		/* Pairs with written(): one of the two sees the other. */
 		smp_mb();
-		return !waits_for_disk(vm);
+		return !mrm_guest_swap_waits(vm);
 	}
 	/* Unless it was told something else meanwhile. */
 	if (turn == DONE || turn == IN_VAIN)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/hash.h>
 #include <linux/minmax.h>
-#include <linux/mm.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
@@ -28,17 +27,6 @@ static struct mrm_ahead *stream_of(struct mrm_vm *vm, unsigned long index)
 	return &vm->ahead[hash_long(index >> REGION_SHIFT, MRM_AHEAD_BITS)];
 }
 
-/* The last of the neighbours that were read has been touched, or the guest page itself was. */
-static bool was_of_use(struct mrm_vm *vm, unsigned long last)
-{
-	struct page *frame = mrm_guest_page_get(vm, last);
-	bool mapped = frame && folio_mapped(page_folio(frame));
-
-	if (frame)
-		put_page(frame);
-	return mapped;
-}
-
 /**
  * mrm_swap_ahead() - how many neighbours to read
  * @vm: the VM
@@ -51,7 +39,8 @@ unsigned int mrm_swap_ahead(struct mrm_vm *vm, unsigned long index)
 {
 	struct mrm_ahead *a = stream_of(vm, index);
 	unsigned long next = READ_ONCE(a->next);
-	bool used = next && was_of_use(vm, next - 1);
+	/* The last of the neighbours that were read was touched, or the guest page itself. */
+	bool used = next && mrm_guest_page_is_mapped(vm, next - 1);
 	unsigned int window;
 
 	spin_lock(&vm->ahead_lock);

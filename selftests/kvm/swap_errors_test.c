@@ -61,19 +61,25 @@ static void set_table(const char *table)
 		tap_bail("dmsetup: no table %s", table);
 }
 
-static void start_on(const char *path, uint32_t first)
+/* A VM of which the first @used pages are like no other, and the rest is zero. */
+static void start_with(const char *path, uint32_t first, size_t used, size_t pages)
 {
-	const struct vm_config config = { .pages = PAGES };
+	const struct vm_config config = { .pages = pages };
 	size_t i;
 
 	process_start(&vm, &config);
 	mrm_vm_set(vm.pid, "share", "0");
 	if (disk_hand_over(path, vm.pid))
 		tap_bail("%s cannot be a swap file", path);
-	for (i = 0; i < PAGES; i++)
-		vm.states[i] = first + i;
-	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
+	for (i = 0; i < pages; i++)
+		vm.states[i] = i < used ? first + i : 0;
+	if (process_guest(&vm, GUEST_FILL, 0, pages))
 		tap_bail("cannot fill");
+}
+
+static void start_on(const char *path, uint32_t first)
+{
+	start_with(path, first, PAGES, PAGES);
 }
 
 static void start(uint32_t first)
@@ -403,17 +409,7 @@ static void test_waiting(void)
 /* A VM whose disk hangs from now on. */
 static void start_hung(void)
 {
-	const struct vm_config config = { .pages = HUNG_PAGES };
-	size_t i;
-
-	process_start(&vm, &config);
-	mrm_vm_set(vm.pid, "share", "0");
-	if (disk_hand_over(DISK, vm.pid))
-		tap_bail("%s cannot be a swap file", DISK);
-	for (i = 0; i < HUNG_PAGES; i++)
-		vm.states[i] = i < HUNG_WRITTEN ? (5 << 20) + i : 0;
-	if (process_guest(&vm, GUEST_FILL, 0, HUNG_PAGES))
-		tap_bail("cannot fill");
+	start_with(DISK, 5 << 20, HUNG_WRITTEN, HUNG_PAGES);
 	tap_equal(mrm_vm_get(vm.pid, "private_pages"), HUNG_PAGES, "all has frames of its own");
 	if (!disk_hang(NAME, true))
 		tap_bail("the disk does not hang");
