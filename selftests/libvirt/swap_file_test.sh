@@ -4,7 +4,7 @@
 # A guest without a balloon on less memory than it has: what it does not need goes to a swap
 # file that mrmd made, and comes back, also to who saves it; the file is the guest's as long
 # as it runs, whatever becomes of mrmd, and goes with it.  A guest whose file would not fit
-# is not started.
+# is not started, nor is one from which too little can be taken where there are no files.
 
 # shellcheck disable=SC2317 # check calls what is defined here
 # shellcheck source=lib.sh
@@ -75,6 +75,23 @@ starts_mrmd() {
 	mrmd_start --swap "$files"
 }
 
+limit() {
+	echo $(($1 << 20)) >"$mrm/limit_bytes"
+}
+
+# What it has always then is less than it keeps anyway.
+sets_min() {
+	"$mrmctl" set --live a min=100MiB && vm_counter_is a min_bytes -eq $((100 << 20))
+}
+
+# All of it is kept anyway, but for what the other one that starts next would have.
+sets_no_more() {
+	local said
+	said=$("$mrmctl" set --live c min=120MiB 2>&1) && return 1
+	echo "$said"
+	[[ $said == *"less can be taken, as there is no swap"* ]]
+}
+
 test_begin '?'
 mkdir -p "$dumps"
 disk_mount "$room" "$files" || bail "no file system"
@@ -116,4 +133,19 @@ check "its file is left behind" is "$(find "$files" -name '*.swap' | wc -l)" -eq
 check "the next mrmd starts" starts_mrmd
 check "and removes it" wait_until 60 no_files
 check "mrmd ends" mrmd_end
+
+# Nothing is compressed, so a guest of 128 MiB without a balloon keeps all of it, and one of
+# 128 MiB that has a balloon half of it.
+check "without swap files mrmd starts" mrmd_start
+define c "$mib"
+limit 120
+check "one of which too much cannot be taken is refused in words" \
+	start_refused a "what neither a balloon nor compression takes from it"
+limit 220
+check "one that fits starts" guest_start a
+check "it may have a higher min" sets_min
+check "it is not promised to another" start_refused b "MiB cannot be taken from others"
+check "who fits beside it starts" guest_start c
+check "it gets no min out of what cannot be taken from the other" sets_no_more
+check "mrmd ends, too" mrmd_end
 test_end

@@ -46,7 +46,7 @@ static const struct {
  * @on: for each switch "0" or "1", or NULL to leave it alone
  * @settings: those that are kept in the XML of a guest of libvirt
  * @any: there are some
- * @promised: what mrmd has promised to guests that are starting, in bytes
+ * @promised: what mrmd says that the min cannot take, in bytes
  */
 struct vm_settings {
 	const char *on[VM_SWITCHES];
@@ -139,8 +139,9 @@ static void refused(void *data, const char *file, const char *value, int error)
 		complain("%s: this kvm_mrm does not have it; it is older than mrmctl", file);
 	else if (error == -ENOSPC)
 		complain(
-			"%s: %s does not fit into what the mins of the others leave, and of guests "
-			"that are starting; see unreserved_bytes in \"mrmctl host\"",
+			"%s: %s does not fit into what the mins of the others leave, guests that "
+			"are starting, and those from which less can be taken, as there is no swap; "
+			"see unreserved_bytes in \"mrmctl host\"",
 			file, value);
 	else if (error == -EINVAL || error == -ERANGE)
 		complain("%s: the kernel refuses %s", file, value);
@@ -195,21 +196,27 @@ static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 }
 
 /* Without mrmd nobody is promised anything; one that does not answer may have promised. */
-static int ask_promised(uint64_t *bytes)
+static int ask_promised(pid_t pid, uint64_t min, uint64_t *bytes)
 {
 	struct json_object *answer, *request = json_object_new_object();
 	int error;
 
-	json_add(request, "do", json_object_new_string("status"));
+	json_add(request, "do", json_object_new_string("promised"));
+	json_add(request, "pid", json_object_new_int(pid));
+	json_add(request, "min", json_object_new_uint64(min));
 	error = mrm_ask(MRM_SOCKET, request, &answer);
 	*bytes = 0;
 	if (error == -ENOENT || error == -ECONNREFUSED)
 		return STATUS_OK;
 	if (error)
-		return complain_read("what mrmd has promised to guests that are starting", error);
-	*bytes = json_object_get_uint64(json_object_object_get(answer, "starting_bytes"));
+		return complain_read("what mrmd has promised to other guests", error);
+	error = !json_object_get_boolean(json_object_object_get(answer, "ok"));
+	if (error)
+		complain("mrmd does not say what it has promised to other guests: %s",
+			 json_object_get_string(json_object_object_get(answer, "why")));
+	*bytes = json_object_get_uint64(json_object_object_get(answer, "promised_bytes"));
 	json_object_put(answer);
-	return STATUS_OK;
+	return error ? STATUS_FAILED : STATUS_OK;
 }
 
 /* What another one sets at the same time is not to be lost.  Without a lock, as it was. */
@@ -276,7 +283,8 @@ static int set_here(const struct options *options, const struct mrm_root *root, 
 		status = STATUS_FAILED;
 	}
 	if (!status && vm.pid && all->settings.given[MRM_MIN])
-		status = ask_promised(&all->promised);
+		status = ask_promised(vm.pid, mrm_settings_bytes(&all->settings, MRM_MIN),
+				      &all->promised);
 	if (!status)
 		status = set_both(options, root, &vm, &domain, all);
 	domain_close(&domain);

@@ -2,7 +2,8 @@
 /*
  * Whether a guest may start.  The kernel counts the mins of VMs that run, and their file
  * system their swap files; those of guests that were admitted and are on their way are
- * counted here.
+ * counted here.  Without swap files a guest needs memory for what can be taken from it by
+ * nothing else.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "admission.h"
+#include "balloon.h"
 #include "units.h"
 
 /**
@@ -23,6 +25,28 @@
 uint64_t admission_overhead(uint64_t size)
 {
 	return size / 256;
+}
+
+/**
+ * admission_kept() - what a VM keeps without swap, whatever its min
+ * @size: memory of the VM, in bytes
+ * @balloon: it has a balloon that can be driven
+ * @reach: what can be taken from it
+ *
+ * What is compressed takes half of what it was at the most, so memory that it fills is
+ * memory that it saves.
+ *
+ * Return: bytes.
+ */
+uint64_t admission_kept(uint64_t size, bool balloon, const struct admission_reach *reach)
+{
+	uint64_t kept = size, zip = size / 100 * reach->zip_max;
+
+	if (balloon)
+		kept -= size / 100 * reach->balloon_max;
+	if (balloon && kept < balloon_floor(size))
+		kept = balloon_floor(size);
+	return kept > zip ? kept - zip : 0;
 }
 
 static struct admitted **find(struct admitted **list, const char *name)
@@ -76,20 +100,31 @@ static uint64_t swap_of(const struct mrm_domain *domain, uint64_t min)
 	return max > min ? max - min : 0;
 }
 
-static void refuse_memory(const struct mrm_domain *domain, uint64_t min, uint64_t overhead,
-			  uint64_t unreserved, uint64_t pending, char why[MRM_WHY_MAX])
+/* Its min, or what it @keeps without swap if that is more, has no room. */
+static void refuse_memory(const struct mrm_domain *domain, uint64_t keeps,
+			  const struct admission_host *host, uint64_t pending,
+			  char why[MRM_WHY_MAX])
 {
-	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX], c[MRM_UNIT_MAX], d[MRM_UNIT_MAX] = "";
+	uint64_t min = mrm_settings_bytes(&domain->settings, MRM_MIN);
+	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX], c[MRM_UNIT_MAX], d[MRM_UNIT_MAX], e[MRM_UNIT_MAX];
+	bool kept = host->kept || keeps > min;
 
-	mrm_format_mib(a, sizeof(a), min);
-	mrm_format_mib(b, sizeof(b), overhead);
-	mrm_format_mib(c, sizeof(c), unreserved);
+	mrm_format_mib(a, sizeof(a), keeps);
+	mrm_format_mib(b, sizeof(b), admission_overhead(domain->size));
+	mrm_format_mib(c, sizeof(c), *host->unreserved);
 	mrm_format_mib(d, sizeof(d), pending);
+	mrm_format_mib(e, sizeof(e), host->kept);
 	snprintf(why, MRM_WHY_MAX,
-		 "guest %.60s is to have %s MiB always (its min), and %s MiB of overhead, but only "
-		 "%s MiB are unreserved%s%s%s; lower its min or that of another",
-		 domain->name, a, b, c, pending ? ", of which " : "", pending ? d : "",
-		 pending ? " MiB are for guests that are starting" : "");
+		 "guest %.60s is to have %s MiB always (%s), and %s MiB of overhead, but only %s "
+		 "MiB are unreserved%s%s%s%s%s%s; lower %s of another%s",
+		 domain->name, a,
+		 keeps > min ? "what neither a balloon nor compression takes from it" : "its min",
+		 b, c, pending ? ", of which " : "", pending ? d : "",
+		 pending ? " MiB are for guests that are starting" : "",
+		 host->kept ? ", of which " : "", host->kept ? e : "",
+		 host->kept ? " MiB cannot be taken from others" : "",
+		 keeps > min ? "the min" : "its min or that",
+		 kept ? ", or run mrmd with swap files" : "");
 }
 
 static void refuse_swap(const struct mrm_domain *domain, uint64_t swap,
@@ -116,11 +151,11 @@ static int check_room(const struct mrm_domain *domain, const struct admitted *wa
 		      const struct admitted *pending, const struct admission_host *host,
 		      char why[MRM_WHY_MAX])
 {
-	uint64_t overhead = admission_overhead(domain->size);
+	uint64_t taken = pending->bytes + host->kept;
 
-	if (host->unreserved && (*host->unreserved < pending->bytes ||
-				 *host->unreserved - pending->bytes < wanted->bytes)) {
-		refuse_memory(domain, wanted->bytes - overhead, overhead, *host->unreserved,
+	if (host->unreserved &&
+	    (*host->unreserved < taken || *host->unreserved - taken < wanted->bytes)) {
+		refuse_memory(domain, wanted->bytes - admission_overhead(domain->size), host,
 			      pending->bytes, why);
 		return -ENOSPC;
 	}
@@ -148,6 +183,7 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 {
 	uint64_t min = mrm_settings_bytes(&domain->settings, MRM_MIN);
 	struct admitted wanted = { 0 }, pending, *one;
+	uint64_t keeps = min;
 	int error;
 
 	if (*domain->wrong) {
@@ -166,7 +202,11 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 	if (domain->emulated)
 		return 0;
 	pending = promised(list, now);
-	wanted.bytes = min + admission_overhead(domain->size);
+	if (host->reach && !domain->foreign) {
+		keeps = admission_kept(domain->size, domain->balloon, host->reach);
+		keeps = keeps > min ? keeps : min;
+	}
+	wanted.bytes = keeps + admission_overhead(domain->size);
 	wanted.swap = host->swap ? swap_of(domain, min) : 0;
 	wanted.until_ms = now + ADMISSION_MS;
 	error = check_room(domain, &wanted, &pending, host, why);

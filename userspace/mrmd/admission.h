@@ -2,6 +2,7 @@
 #ifndef MRMD_ADMISSION_H
 #define MRMD_ADMISSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "domain_xml.h"
@@ -27,17 +28,32 @@ struct admitted {
 };
 
 /**
+ * struct admission_reach - what can be taken from a VM without swap
+ * @balloon_max: what a balloon may hold at the most, per cent of its size
+ * @zip_max: memory of the compression at the most, likewise
+ */
+struct admission_reach {
+	uint64_t balloon_max;
+	uint64_t zip_max;
+};
+
+/**
  * struct admission_host - what there is for a guest that is to start
  * @unreserved: what the mins of VMs that run leave, in bytes, or NULL when the
  *              module does not say
  * @swap: what the files of VMs that run leave, or NULL when there is no swap
+ * @reach: what can be taken without, or NULL when there is swap
+ * @kept: what VMs that run keep beyond their mins without, in bytes
  */
 struct admission_host {
 	const uint64_t *unreserved;
 	const struct swap_room *swap;
+	const struct admission_reach *reach;
+	uint64_t kept;
 };
 
 uint64_t admission_overhead(uint64_t size);
+uint64_t admission_kept(uint64_t size, bool balloon, const struct admission_reach *reach);
 int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 		  const struct admission_host *host, uint64_t now, char why[MRM_WHY_MAX]);
 uint64_t admission_promised(struct admitted **list, uint64_t now);

@@ -5,6 +5,7 @@
  *
  *	{"do": "admit", "xml": "<domain>..."}       may it start?
  *	{"do": "release", "name": "..."}            it will not, or has ended
+ *	{"do": "promised", "pid": 7, "min": 1}      what is not there for this min of that VM
  *	{"do": "status"}                            what is known of all guests
  *	{"do": "qmp", "pid": 7, "socket": "..."}    drive the balloon of this VM
  *	{"do": "qmp", "pid": 7}                     not any longer
@@ -26,6 +27,7 @@
 #include "admission.h"
 #include "control.h"
 #include "guest.h"
+#include "kept.h"
 #include "line.h"
 #include "log.h"
 #include "module.h"
@@ -63,13 +65,17 @@ void control_started(const char *name)
 }
 
 /**
- * control_promised() - what guests have been promised that are on their way
+ * control_promised() - what a min cannot take of the unreserved memory
+ * @pid: of the VM whose min it is to be
+ * @min: the min, in bytes
+ *
+ * It is promised to guests that are on their way, or cannot be taken from those that run.
  *
  * Return: bytes.
  */
-uint64_t control_promised(void)
+uint64_t control_promised(pid_t pid, uint64_t min)
 {
-	return admission_promised(&starting, now_ms());
+	return admission_promised(&starting, now_ms()) + kept_beyond_mins(pid, min);
 }
 
 static const char *text_of(struct json_object *request, const char *key)
@@ -88,6 +94,7 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 {
 	const char *xml = text_of(request, "xml");
 	struct admission_host host = { 0 };
+	struct admission_reach reach;
 	struct mrm_domain domain;
 	struct swap_room room;
 	uint64_t unreserved;
@@ -104,6 +111,10 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 		host.unreserved = &unreserved;
 	if (swap_room(&room))
 		host.swap = &room;
+	if (kept_reach(&reach)) {
+		host.reach = &reach;
+		host.kept = kept_beyond_mins(0, 0);
+	}
 	error = admission_ask(&starting, &domain, &host, now_ms(), why);
 	if (error)
 		log_notice("a start is refused: %s", why);
@@ -153,21 +164,40 @@ static void status(struct json_object *answer)
 	add(answer, "version", json_object_new_string(MRM_VERSION));
 	add(answer, "libvirt", json_object_new_boolean(virt_connected()));
 	add(answer, "kvm_mrm", json_object_new_boolean(module_root() != NULL));
-	add(answer, "starting_bytes", json_object_new_uint64(control_promised()));
+	add(answer, "starting_bytes", json_object_new_uint64(admission_promised(&starting, now_ms())));
 	add(answer, "guests", list);
+}
+
+static int pid_of(struct json_object *request, char why[MRM_WHY_MAX])
+{
+	struct json_object *pid = json_object_object_get(request, "pid");
+
+	if (json_object_is_type(pid, json_type_int) && json_object_get_int(pid) > 0)
+		return json_object_get_int(pid);
+	snprintf(why, MRM_WHY_MAX, "no pid");
+	return -EINVAL;
+}
+
+static int promised(struct json_object *request, struct json_object *answer, char why[MRM_WHY_MAX])
+{
+	uint64_t min = json_object_get_uint64(json_object_object_get(request, "min"));
+	int pid = pid_of(request, why);
+
+	if (pid < 0)
+		return pid;
+	add(answer, "promised_bytes", json_object_new_uint64(control_promised(pid, min)));
+	return 0;
 }
 
 static int drive_by_qmp(struct json_object *request, char why[MRM_WHY_MAX])
 {
-	struct json_object *pid = json_object_object_get(request, "pid");
+	int pid = pid_of(request, why);
 
-	if (!json_object_is_type(pid, json_type_int) || json_object_get_int(pid) <= 0) {
-		snprintf(why, MRM_WHY_MAX, "no pid");
-		return -EINVAL;
-	}
+	if (pid < 0)
+		return pid;
 	if (!text_of(request, "socket"))
-		return qmp_stop(json_object_get_int(pid), why);
-	return qmp_start(json_object_get_int(pid), text_of(request, "socket"), why);
+		return qmp_stop(pid, why);
+	return qmp_start(pid, text_of(request, "socket"), why);
 }
 
 static struct json_object *answer(const char *line)
@@ -185,6 +215,8 @@ static struct json_object *answer(const char *line)
 		error = admit(request, why);
 	} else if (!strcmp(what, "release")) {
 		error = release(request, why);
+	} else if (!strcmp(what, "promised")) {
+		error = promised(request, object, why);
 	} else if (!strcmp(what, "status")) {
 		status(object);
 	} else if (!strcmp(what, "qmp")) {

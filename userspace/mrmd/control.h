@@ -3,9 +3,10 @@
 #define MRMD_CONTROL_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 int control_init(const char *path);
 void control_started(const char *name);
-uint64_t control_promised(void);
+uint64_t control_promised(pid_t pid, uint64_t min);
 
 #endif

@@ -253,6 +253,11 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 	control_started(guest->name);
 }
 
+static uint64_t promised_beside(const struct guest *guest)
+{
+	return control_promised(guest->pid, mrm_settings_bytes(&guest->settings, MRM_MIN));
+}
+
 static int read_vms(struct mrm_vms *vms)
 {
 	int error = 0;
@@ -314,7 +319,7 @@ void guests_vms(void)
 
 		join(guest, &vms);
 		if (refused && guest->listed)
-			apply(guest, control_promised());
+			apply(guest, promised_beside(guest));
 		aim(guest);
 	}
 	/* Now that their min and max are known. */
@@ -502,7 +507,7 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	if (listed && guest->listed) {
 		/* Of another min it is said again that there is no room. */
 		guest->refused = false;
-		apply(guest, control_promised());
+		apply(guest, promised_beside(guest));
 	}
 	/* What was promised for its file when it was admitted has just been let go. */
 	if (!error)

@@ -87,6 +87,54 @@ static void test_room(void)
 	tap_ok(!list, "nothing of that is left");
 }
 
+/* A guest of 400 MiB, with an overhead of 1.6, on a host without swap. */
+static void test_kept(void)
+{
+	const struct admission_reach most = { .balloon_max = 90, .zip_max = 10 };
+	const struct admission_reach all = { .balloon_max = 99, .zip_max = 50 };
+	const struct admission_reach reach = { .balloon_max = 65, .zip_max = 10 };
+	struct mrm_domain domain = { .name = "a", .size = 400 * MIB, .balloon = true };
+	uint64_t overhead = admission_overhead(400 * MIB), unreserved = 100 * MIB + overhead;
+	struct admission_host host = { .unreserved = &unreserved, .reach = &reach };
+
+	tap_ok(admission_kept(400 * MIB, true, &reach) == 100 * MIB,
+	       "a balloon and compression take so much");
+	tap_ok(admission_kept(400 * MIB, false, &reach) == 360 * MIB, "compression alone so much");
+	tap_ok(admission_kept(400 * MIB, true, &most) == 24 * MIB, "a balloon leaves the floor");
+	tap_ok(!admission_kept(400 * MIB, true, &all), "a guest that is all compressed");
+	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "what cannot be taken fits");
+	admission_done(&list, "a");
+	unreserved--;
+	tap_ok(admission_ask(&list, &domain, &host, 0, why) == -ENOSPC, "to the byte");
+	tap_has(why,
+		"guest a is to have 100.0 MiB always (what neither a balloon nor compression takes "
+		"from it), and 1.6 MiB of overhead, but only 101.6 MiB are unreserved; lower the "
+		"min of another, or run mrmd with swap files",
+		"is refused in a sentence");
+	host.reach = NULL;
+	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "with swap all can be taken");
+	admission_done(&list, "a");
+	host.reach = &reach;
+	domain.foreign = true;
+	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "huge pages are no part of it");
+	admission_done(&list, "a");
+	domain.foreign = false;
+	mrm_settings_put(&domain.settings, MRM_MIN, "200MiB", domain.wrong);
+	host.kept = 30 * MIB;
+	unreserved = 230 * MIB + overhead;
+	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "a min that is more counts alone");
+	admission_done(&list, "a");
+	host.kept++;
+	tap_ok(admission_ask(&list, &domain, &host, 0, why) == -ENOSPC,
+	       "beside what cannot be taken from others");
+	tap_has(why,
+		"guest a is to have 200.0 MiB always (its min), and 1.6 MiB of overhead, but only "
+		"231.6 MiB are unreserved, of which 30.0 MiB cannot be taken from others; lower "
+		"its min or that of another, or run mrmd with swap files",
+		"which is said");
+	tap_ok(!list, "and nothing is promised to it");
+}
+
 /**
  * test_admission() - admission of guests
  */
@@ -124,4 +172,5 @@ void test_admission(void)
 	admission_done(&list, "b");
 	tap_ok(!list, "nothing is left");
 	test_room();
+	test_kept();
 }

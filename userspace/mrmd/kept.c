@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What VMs that run keep whatever their mins, as there is no swap.  The kernel promises mins
+ * only: it cannot know whether a file is about to be handed over.
+ */
+#include <string.h>
+
+#include "admission.h"
+#include "balloon.h"
+#include "kept.h"
+#include "log.h"
+#include "module.h"
+#include "swap.h"
+#include "vm.h"
+
+/* What is read of each VM. */
+#define WANT                                                                                     \
+	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |                              \
+	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_NOT_ADOPTED_BYTES) |                   \
+	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) |                     \
+	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
+
+/**
+ * kept_reach() - how far the host gets without swap
+ * @reach: receives it
+ *
+ * Return: false when guests get swap files, or the module does not say.
+ */
+bool kept_reach(struct admission_reach *reach)
+{
+	struct swap_room room;
+
+	return !swap_room(&room) && module_root() &&
+	       !mrm_read_u64(module_root()->fd, "balloon_max", &reach->balloon_max) &&
+	       !mrm_read_u64(module_root()->fd, "zip_max", &reach->zip_max);
+}
+
+/* It has one that was not heard of yet, that boots, or that may listen again. */
+static bool has_balloon(const struct mrm_vm *vm)
+{
+	const char *state = vm->text[MRM_VM_BALLOON_STATE];
+
+	return strcmp(state, balloon_state_names[BALLOON_ABSENT]) &&
+	       strcmp(state, balloon_state_names[BALLOON_DRIVERLESS]);
+}
+
+static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
+{
+	const uint64_t *value = vm->value;
+	uint64_t kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), reach);
+	uint64_t file = (value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES]) *
+			MRM_PAGE_SIZE;
+
+	/* Huge pages and the like are no part of the budget. */
+	if (!value[MRM_VM_ADOPTED_BYTES] && value[MRM_VM_NOT_ADOPTED_BYTES])
+		return 0;
+	/* One that was handed a file by somebody else, or by an mrmd before us. */
+	return kept > file ? kept - file : 0;
+}
+
+/**
+ * kept_beyond_mins() - what VMs that run keep beyond their mins
+ * @pid: of one whose min is about to change, or 0
+ * @min: what it will be, in bytes
+ *
+ * Return: bytes; 0 when guests get swap files.
+ */
+uint64_t kept_beyond_mins(pid_t pid, uint64_t min)
+{
+	struct admission_reach reach;
+	struct mrm_vms vms = { 0 };
+	uint64_t sum = 0;
+	int error;
+	size_t i;
+
+	if (!kept_reach(&reach))
+		return 0;
+	error = mrm_vms_read(module_root(), &vms, WANT);
+	if (error)
+		log_error("the list of VMs: %s", strerror(-error));
+	for (i = 0; !error && i < vms.count; i++) {
+		const struct mrm_vm *vm = &vms.vm[i];
+		uint64_t kept = kept_by(vm, &reach);
+		uint64_t promised = vm->pid == pid ? min : vm->value[MRM_VM_MIN_BYTES];
+
+		sum += kept > promised ? kept - promised : 0;
+	}
+	mrm_vms_free(&vms);
+	return sum;
+}

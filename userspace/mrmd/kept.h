@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MRMD_KEPT_H
+#define MRMD_KEPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "admission.h"
+
+bool kept_reach(struct admission_reach *reach);
+uint64_t kept_beyond_mins(pid_t pid, uint64_t min);
+
+#endif
