@@ -85,8 +85,9 @@ static void fill(void)
 		else
 			vm.states[i] = i < ZERO ? 1 + (i - SHARED) / 2 : 0;
 	}
-	if (process_guest(&vm, GUEST_FILL, 0, UNTOUCHED) || !mrm_full_pass())
+	if (process_guest(&vm, GUEST_FILL, 0, UNTOUCHED) || !mrm_share_all())
 		tap_bail("cannot prepare");
+	process_read_zeroes(&vm, 0, UNTOUCHED);
 	if (mrm_get("shared_pages") != UNTOUCHED - SHARED)
 		tap_bail("not everything is shared");
 	mark();

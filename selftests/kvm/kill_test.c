@@ -42,6 +42,8 @@ static void start(struct vm_process *p)
 /* While the scanner is in the middle of it. */
 static void test_while_scanned(void)
 {
+	/* What is zero in a large frame is nothing as soon as a block of that has been scanned. */
+	const long least = mrm_large() ? PAGES / 2 : PAGES;
 	struct vm_process p;
 	long scanned;
 	int i;
@@ -50,7 +52,7 @@ static void test_while_scanned(void)
 		start(&p);
 		scanned = mrm_get("scanned_pages");
 		mrm_set("share_scan_now", "1");
-		tap_ok(mrm_vm_wait(p.pid, "scanned_pages", 1 + i * PAGES / ROUNDS, PAGES, MRM_LONG),
+		tap_ok(mrm_vm_wait(p.pid, "scanned_pages", 1 + i * least / ROUNDS, PAGES, MRM_LONG),
 		       "a VM is being scanned");
 		process_kill(&p);
 		tap_note("killed after %ld of %d pages", mrm_get("scanned_pages") - scanned, PAGES);
@@ -83,7 +85,9 @@ static void test_one_of_two(void)
 
 	start(&a);
 	start(&b);
-	tap_ok(mrm_full_pass(), "a pass over two VMs");
+	tap_ok(mrm_share_all(), "a pass over two VMs");
+	process_read_zeroes(&a, 0, PAGES);
+	process_read_zeroes(&b, 0, PAGES);
 	tap_equal(mrm_get("shared_frames"), 513, "they share");
 	process_kill(&a);
 	tap_ok(mrm_wait("vms", 1, 1, MRM_LONG), "one is killed");

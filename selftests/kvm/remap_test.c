@@ -107,7 +107,8 @@ static void start(void)
 
 static void all_shared(long pages, const char *when)
 {
-	tap_ok(mrm_full_pass(), "%s: a pass", when);
+	tap_ok(mrm_share_all(), "%s: a pass", when);
+	process_read_zeroes(&p, 0, PAGES);
 	if (!tap_equal(mrm_get("shared_pages"), pages, "%s: all adopted pages are shared", when))
 		tap_note("%ld private, %ld barred, %ld hints", mrm_get("private_pages"),
 			 mrm_get("ineligible_pages"), mrm_get("hinted_pages"));

@@ -52,7 +52,11 @@ static struct toucher_sample next_sample(pid_t pid)
 {
 	struct toucher_sample s = {};
 
-	wait_periods(pid, 1);
+	/*
+	 * With large frames the first that begins after slots were changed says too much: the
+	 * guest page that is picked first is not yet told from the others of its frame.
+	 */
+	wait_periods(pid, mrm_large() ? 2 : 1);
 	toucher_watch();
 	wait_periods(pid, 1);
 	toucher_samples(pid, &s, 1);

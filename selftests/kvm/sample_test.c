@@ -252,11 +252,19 @@ static long read_from_outside(struct vm_process *p, size_t first, size_t count)
 	return process_vm_readv(p->pid, &to, 1, &from, 1, 0) != (ssize_t)(count * PAGE_SIZE);
 }
 
-static void seen(struct vm_process *p, long want, const char *who, int method, unsigned int b)
+/*
+ * @by_frame: who touches them leaves its mark in the frames, not in the process's page tables.  Of
+ * a large frame the tables tell that something of it was touched, and the frame tells nothing.
+ */
+static void seen(struct vm_process *p, long want, bool by_frame, const char *who, int method,
+		 unsigned int b)
 {
-	long bytes = want * (long)PAGE_SIZE;
 	struct toucher_sample s = {};
+	long bytes;
 
+	if (mrm_vm_get(p->pid, "large_pages"))
+		want = by_frame ? 0 : SMALL;
+	bytes = want * (long)PAGE_SIZE;
 	/* The period had just begun, and pages are looked at four times in it. */
 	tap_ok(mrm_vm_wait(p->pid, "touched_bytes", bytes, bytes, MRM_LONG),
 	       "%s, %s: pages touched by %s are found", methods[method], backing_words[b], who);
@@ -289,24 +297,24 @@ static void test_others(int method, unsigned int b)
 	work.count = 100;
 	if (process_call(&p, touch_as_process, &work, sizeof(work)))
 		tap_bail("the process does not touch");
-	seen(&p, 100, "the process", method, b);
+	seen(&p, 100, false, "the process", method, b);
 	work.first = 400;
 	work.count = VHOST_MOST;
 	if (vhost) {
 		tap_equal(process_call(&p, vhost_send, &work, sizeof(work)), 0, "vhost");
-		seen(&p, VHOST_MOST, "vhost", method, b);
+		seen(&p, VHOST_MOST, false, "vhost", method, b);
 	} else {
 		tap_skip("no vhost_net", "vhost");
 	}
 	if (b == 0) {
 		tap_equal(read_from_outside(&p, 100, 50), 0, "process_vm_readv()");
-		seen(&p, 50, "process_vm_readv()", method, b);
+		seen(&p, 50, false, "process_vm_readv()", method, b);
 		work.first = 300;
 		work.count = 64;
 		if (disk) {
 			tap_equal(process_call(&p, direct_write, &work, sizeof(work)), 0,
 				  "O_DIRECT");
-			seen(&p, 64, "O_DIRECT", method, b);
+			seen(&p, 64, true, "O_DIRECT", method, b);
 		} else {
 			tap_skip("no block device in RAM (brd)", "O_DIRECT");
 		}
@@ -319,6 +327,22 @@ static void test_others(int method, unsigned int b)
 /*
  * A guest that grows and shrinks, is stopped, or whose tunables change.
  */
+
+/*
+ * In the first period after slots were set the first guest page that is picked is not yet told
+ * from the others of its large frame: method 1 unmaps them all, and all of them count.  So there
+ * is a period that does not.
+ */
+static void forget_first_period(struct vm_process *p, int method)
+{
+	if (!mrm_vm_get(p->pid, "large_pages"))
+		return;
+	tune(1, 10000, method);
+	wait_periods(p->pid, 1, 1);
+	tune(0, N, 0);
+	if (!mrm_vm_wait(p->pid, "active_slow_bytes", 0, 0, MRM_LONG))
+		tap_bail("sampling does not stop");
+}
 
 static void test_changes(int method)
 {
@@ -335,6 +359,7 @@ static void test_changes(int method)
 		  "%s: all is active until something is known", methods[method]);
 	toucher_set(&p, 10, &seed);
 	toucher_touch(&p);
+	forget_first_period(&p, method);
 	tune(period, 10000, method);
 	wait_periods(p.pid, 3, period);
 	tap_between(mrm_vm_get(p.pid, "active_bytes"), all * 8 / 100, all * 15 / 100,

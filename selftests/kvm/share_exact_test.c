@@ -47,7 +47,8 @@ static void deal(struct vm_process *p, uint64_t seed)
 		p->states[i] = state[i];
 }
 
-static void after_one_pass(void)
+/* @passes: with large frames it takes more than one */
+static void after_one_pass(long passes)
 {
 	long frames = mrm_get("shared_frames"), saved = mrm_get("saved_pages");
 	int i;
@@ -69,7 +70,7 @@ static void after_one_pass(void)
 			    "VM %d: saved if it were alone", i);
 		tap_equal(mrm_vm_get(vm[i].pid, "resident_pages"), PAGES,
 			  "VM %d: resident pages", i);
-		tap_equal(mrm_vm_get(vm[i].pid, "full_scans"), 1, "VM %d: one pass", i);
+		tap_equal(mrm_vm_get(vm[i].pid, "full_scans"), passes, "VM %d: one pass", i);
 	}
 	tap_note("%ld shared frames for %ld guest pages, %ld saved of %d possible", frames,
 		 mrm_get("shared_pages"), saved, EQUAL + 2 * ZERO - 1);
@@ -100,7 +101,7 @@ static void rewrite(struct vm_process *p, command_fn command, uint64_t id)
 int main(void)
 {
 	const struct vm_config config = { .pages = PAGES };
-	long before, broken;
+	long before, broken, passes;
 	int i;
 
 	mrm_begin();
@@ -116,8 +117,11 @@ int main(void)
 	tap_equal(mrm_get("private_pages"), 2 * PAGES, "all pages are private");
 	before = mrm_get("broken_pages");
 
-	tap_ok(mrm_full_pass(), "one full pass");
-	after_one_pass();
+	passes = mrm_share_all();
+	tap_ok(passes, "one full pass");
+	for (i = 0; i < 2; i++)
+		process_read_zeroes(&vm[i], 0, PAGES);
+	after_one_pass(passes);
 	mrm_check("after it");
 	for (i = 0; i < 2; i++)
 		tap_ok(process_verify(&vm[i]), "VM %d: every byte is right", i);

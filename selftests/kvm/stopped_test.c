@@ -119,7 +119,7 @@ static void start(void)
 
 static void test_go_on(uint64_t *seed)
 {
-	long stopped = 0, bad = 0, long_ms = 1000 * setting("MRM_STOP_SECONDS", 10);
+	long stopped = 0, bad = 0, long_ms = 1000 * setting("MRM_STOP_SECONDS", 10), zero;
 	int i;
 
 	start();
@@ -135,10 +135,15 @@ static void test_go_on(uint64_t *seed)
 		tap_ok(process_verify(&vms[i]), "%s: every byte is right", busy_words[i]);
 	}
 	busy_scan(false);
-	tap_ok(mrm_full_pass(), "a pass");
-	/* And zeroes, in memory that was plugged in. */
-	tap_equal(mrm_get("zero_frames"), 1, "zeroes are shared in one frame");
-	tap_equal(mrm_get("shared_frames"), BUSY_KEYS + 1, "in all there is one for each contents");
+	tap_ok(mrm_share_all(), "a pass");
+	/*
+	 * And zeroes, in memory that was plugged in; unless they are in large frames, or were when
+	 * these were broken.
+	 */
+	zero = mrm_get("zero_frames");
+	tap_between(zero, mrm_large() ? 0 : 1, 1, "zeroes are shared in one frame");
+	tap_equal(mrm_get("shared_frames"), BUSY_KEYS + zero,
+		  "in all there is one for each contents");
 	tap_ok(process_verify(&other), "the other VM: every byte is right");
 	mrm_check("after they went on");
 	for (i = 0; i < NR_BUSY; i++)

@@ -170,6 +170,7 @@ static void test_shared(void)
 	tap_text(mrm_vm_text(vm.pid, "share_state", text), "on", "and may share");
 	deal(5 << 20);
 	reclaim_all("sharing");
+	process_read_zeroes(&vm, ZERO, PART);
 	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 2 * PART, "pairs and zero pages are shared");
 	tap_equal(mrm_vm_get(vm.pid, "zero_pages"), PART, "of those, zero pages");
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), PART, "only the others are zipped");

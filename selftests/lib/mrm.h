@@ -47,9 +47,15 @@ int mrm_load(void);
 int mrm_unload(void);
 bool mrm_unload_wait(int ms);
 
+bool mrm_large(void);
+void mrm_without_large(void);
+size_t mrm_touched_pages(size_t first, size_t count);
+
 void mrm_begin(void);
 void mrm_tune(void);
 bool mrm_full_pass(void);
+void mrm_settle(void);
+unsigned int mrm_share_all(void);
 bool mrm_check(const char *when);
 bool mrm_nothing_left(const char *when);
 bool mrm_reload(const char *when);

@@ -367,6 +367,21 @@ long process_discard(struct vm_process *p, size_t first, size_t count)
 }
 
 /**
+ * process_read_zeroes() - have zero pages be shared that were in large frames
+ * @p: the VM, which may share
+ * @first: first page
+ * @count: how many; all of them were written
+ *
+ * When such a frame is broken what is zero in it becomes nothing.  Read by user space it is a zero
+ * page, as it is without large frames, where this does nothing.
+ */
+void process_read_zeroes(struct vm_process *p, size_t first, size_t count)
+{
+	if (mrm_large() && process_user(p, GUEST_READ, first, count))
+		tap_bail("VM %d cannot read its RAM", p->pid);
+}
+
+/**
  * process_verify() - is every byte of RAM what it should be, for both sides?
  * @p: the VM
  * Return: true if it is.
