@@ -164,7 +164,8 @@ static void status(struct json_object *answer)
 	add(answer, "version", json_object_new_string(MRM_VERSION));
 	add(answer, "libvirt", json_object_new_boolean(virt_connected()));
 	add(answer, "kvm_mrm", json_object_new_boolean(module_root() != NULL));
-	add(answer, "starting_bytes", json_object_new_uint64(admission_promised(&starting, now_ms())));
+	add(answer, "starting_bytes",
+	    json_object_new_uint64(admission_promised(&starting, now_ms())));
 	add(answer, "guests", list);
 }
 

@@ -14,10 +14,10 @@
 #include "vm.h"
 
 /* What is read of each VM. */
-#define WANT                                                                                     \
-	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |                              \
-	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_NOT_ADOPTED_BYTES) |                   \
-	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) |                     \
+#define WANT                                                                   \
+	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |            \
+	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_NOT_ADOPTED_BYTES) | \
+	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) |   \
 	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
 
 /**
@@ -48,8 +48,8 @@ static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *r
 {
 	const uint64_t *value = vm->value;
 	uint64_t kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), reach);
-	uint64_t file = (value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES]) *
-			MRM_PAGE_SIZE;
+	uint64_t file =
+		(value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES]) * MRM_PAGE_SIZE;
 
 	/* Huge pages and the like are no part of the budget. */
 	if (!value[MRM_VM_ADOPTED_BYTES] && value[MRM_VM_NOT_ADOPTED_BYTES])
