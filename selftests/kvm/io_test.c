@@ -22,6 +22,7 @@
 #include "pin.h"
 #include "setting.h"
 #include "tap.h"
+#include "trace.h"
 #include "vm_process.h"
 
 #define PAGES		2048
@@ -178,26 +179,12 @@ static void end(const char *when)
 	tap_ok(wait_until(nothing_is_low, NULL, MRM_LONG), "nothing is kept for a disk %s", when);
 }
 
-#define EVENTS		"/sys/kernel/tracing/events/"
-#define BOUNCED		EVENTS "swiotlb/swiotlb_bounced/"
-#define MOVED		EVENTS "mrm/mrm_move/"
-
-/* How often a tracepoint was hit since its histogram was made; -1: it has none. */
-static long hits(const char *hist)
-{
-	static char text[1 << 14];
-	char *at;
-
-	memset(text, 0, sizeof(text));
-	if (file_read(hist, text, sizeof(text) - 1) < 0)
-		return -1;
-	at = strstr(text, "Hits: ");
-	return at ? atol(at + strlen("Hits: ")) : -1;
-}
+#define BOUNCED		"swiotlb/swiotlb_bounced"
+#define MOVED		"mrm/mrm_move"
 
 static void test_moved(void)
 {
-	bool is_traced = !file_write(MOVED "trigger", "hist:keys=pid");
+	bool is_traced = trace_begin(MOVED, "hist:keys=pid");
 	const struct device before = narrow();
 	struct device device;
 	char text[4096] = "", *c;
@@ -213,11 +200,7 @@ static void test_moved(void)
 	move(0, HOT, 1, false);
 	tap_ok(remapped(HOT, MRM_LONG), "those that are copied often are moved");
 	tap_equal(mrm_vm_get(vm.pid, "io_low_bytes"), HOT * PAGE_SIZE, "so much is in low memory");
-	if (is_traced)
-		tap_equal(hits(MOVED "hist"), HOT, "a tracepoint tells of each");
-	else
-		tap_skip("no histogram of mrm_move", "a tracepoint tells of each");
-	file_write(MOVED "trigger", "!hist:keys=pid");
+	trace_tells(is_traced, MOVED, "hist:keys=pid", HOT, "page that is moved");
 	are_not_copied(0, HOT, "moved");
 	tap_ok(process_verify(&vm), "every byte is right");
 	device = narrow();
@@ -240,7 +223,7 @@ static void test_zero(void)
 	const size_t first = PAGES - HOT;
 	long before;
 
-	if (file_write(BOUNCED "trigger", "hist:keys=size")) {
+	if (!trace_begin(BOUNCED, "hist:keys=size")) {
 		tap_skip("no histogram of swiotlb_bounced", "zero pages");
 		return;
 	}
@@ -250,11 +233,11 @@ static void test_zero(void)
 	tap_ok(mrm_full_pass(), "a scan");
 	tap_equal(mrm_vm_get(vm.pid, "zero_pages"), HOT, "zero pages are shared");
 	move(PAGES / 2, 1, 1, true);
-	before = hits(BOUNCED "hist");
+	before = trace_hits(BOUNCED);
 	tap_equal(before, 1, "the kernel counts copies, too");
 	move(first, HOT, THRESHOLD, true);
-	tap_equal(hits(BOUNCED "hist") - before, 0, "they are not copied when they are written");
-	file_write(BOUNCED "trigger", "!hist:keys=size");
+	tap_equal(trace_hits(BOUNCED) - before, 0, "they are not copied when they are written");
+	trace_end(BOUNCED, "hist:keys=size");
 	process_fill(&vm, first, HOT, 1);
 	move(first, HOT, 1, true);
 }

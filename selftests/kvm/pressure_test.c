@@ -14,12 +14,14 @@
 
 #include "mrm.h"
 #include "tap.h"
+#include "trace.h"
 #include "vm_process.h"
 
 #define PAGES		8192
 #define CHUNK		(16 * MiB)
 #define HOG_MS		(8 * MRM_LONG)
 #define LOOK_MS		1000
+#define OOM		"mrm/mrm_oom", "hist:keys=pages"
 
 static struct vm_process vms[2];
 
@@ -57,6 +59,7 @@ static bool ended(void *status)
 /* The kernel ends who took it all, and nobody else. */
 static void run_out(const char *when)
 {
+	bool is_traced = trace_begin(OOM);
 	int status = 0;
 	pid_t hog = fork();
 
@@ -71,6 +74,11 @@ static void run_out(const char *when)
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: who took all is ended",
 	       when);
 	tap_ok(!kill(vms[0].pid, 0) && !kill(vms[1].pid, 0), "%s: and no VM", when);
+	if (is_traced)
+		tap_ok(trace_hits("mrm/mrm_oom") > 0, "%s: the module was asked before", when);
+	else
+		tap_skip("no histogram of mrm_oom", "%s: the module was asked before", when);
+	trace_end(OOM);
 }
 
 static long cpu_ms(pid_t thread)

@@ -16,6 +16,7 @@
 #include "disk.h"
 #include "mrm.h"
 #include "tap.h"
+#include "trace.h"
 #include "vm_process.h"
 
 #define DISK_PAGES	(DISK_RAM_BYTES / PAGE_SIZE)
@@ -26,6 +27,9 @@
 #define THIN_ONES	(2 * PART)	/* like no other, compressible */
 #define ZERO		(3 * PART)
 #define PAGES		(4 * PART)
+
+#define OUT		"mrm/mrm_swap_out", "hist:keys=pid"
+#define IN		"mrm/mrm_swap_in", "hist:keys=pid"
 
 static struct vm_process vm;
 
@@ -132,15 +136,18 @@ static void test_files(void)
 
 static void test_swap(void)
 {
+	bool out_traced = trace_begin(OUT), in_traced = trace_begin(IN);
 	long ins = mrm_vm_get(vm.pid, "swap_ins");
 	size_t i;
 
 	mrm_set("zip_max", "0");
 	deal(1 << 20);
 	swap_all(3 * PART, "by the guest");
+	trace_tells(out_traced, OUT, 3 * PART, "page that is written");
 	tap_ok(wait_until(has_none, NULL, MRM_LONG), "nothing has a frame");
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
 	is_back("by the guest", 3 * PART, ins);
+	trace_tells(in_traced, IN, 3 * PART, "page that is read");
 
 	ins = mrm_vm_get(vm.pid, "swap_ins");
 	swap_all(3 * PART, "by user space");

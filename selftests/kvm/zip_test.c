@@ -10,6 +10,7 @@
 
 #include "mrm.h"
 #include "tap.h"
+#include "trace.h"
 #include "vm_process.h"
 
 /* RAM, by what it holds when the test begins. */
@@ -19,6 +20,10 @@
 #define THIN_PAIRS	(2 * PART)	/* compressible, each there twice */
 #define ZERO		(3 * PART)
 #define PAGES		(4 * PART)
+
+/* Zero pages need no bytes. */
+#define ZIPPED		"mrm/mrm_zip", "hist:keys=pid if bytes > 0"
+#define UNZIPPED	"mrm/mrm_unzip", "hist:keys=pid"
 
 static struct vm_process vm;
 
@@ -75,6 +80,7 @@ static void is_back(const char *what, long zipped, long unzips)
 /* With sharing off: pairs are zipped as well. */
 static void test_alone(const char *algorithm)
 {
+	bool zipped_traced = trace_begin(ZIPPED), unzipped_traced = trace_begin(UNZIPPED);
 	long unzips = mrm_vm_get(vm.pid, "unzips"), bytes;
 
 	tap_equal(file_write(MRM_SYSFS "/zip_algorithm", algorithm), 0, "%s", algorithm);
@@ -82,6 +88,7 @@ static void test_alone(const char *algorithm)
 	reclaim_all(algorithm);
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 2 * PART, "%s: what is thin is zipped",
 		  algorithm);
+	trace_tells(zipped_traced, ZIPPED, 2 * PART, "zipped page");
 	tap_equal(mrm_vm_get(vm.pid, "private_pages"), PART, "%s: what is thick stays", algorithm);
 	tap_equal(mrm_vm_get(vm.pid, "resident_pages"), PART, "%s: zero pages are nothing",
 		  algorithm);
@@ -97,6 +104,7 @@ static void test_alone(const char *algorithm)
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "%s: the guest finds it all",
 		  algorithm);
 	is_back(algorithm, 2 * PART, unzips);
+	trace_tells(unzipped_traced, UNZIPPED, 2 * PART, "page that is unzipped");
 
 	/* By user space; written to, and not read before. */
 	reclaim_all(algorithm);

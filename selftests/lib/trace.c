@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What tracepoints tell. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mrm.h"
+#include "tap.h"
+#include "trace.h"
+
+#define EVENTS	"/sys/kernel/tracing/events/"
+#define HITS	"Hits: "
+
+static int set_trigger(const char *event, const char *prefix, const char *trigger)
+{
+	char path[128], text[128];
+
+	snprintf(path, sizeof(path), EVENTS "%s/trigger", event);
+	snprintf(text, sizeof(text), "%s%s", prefix, trigger);
+	return file_write(path, text);
+}
+
+/**
+ * trace_begin() - count how often a tracepoint is hit from now on
+ * @event: its directory, such as "mrm/mrm_zip"
+ * @trigger: "hist:keys=FIELD", with a filter if that matters
+ *
+ * Return: false if this kernel has no such tracepoint, or no histograms.
+ */
+bool trace_begin(const char *event, const char *trigger)
+{
+	return !set_trigger(event, "", trigger);
+}
+
+/**
+ * trace_hits() - how often was it hit?
+ * @event: as for trace_begin()
+ *
+ * Return: so often, or -1 if nobody counts.
+ */
+long trace_hits(const char *event)
+{
+	static char text[1 << 14];
+	char path[128], *at;
+
+	snprintf(path, sizeof(path), EVENTS "%s/hist", event);
+	memset(text, 0, sizeof(text));
+	if (file_read(path, text, sizeof(text) - 1) < 0)
+		return -1;
+	at = strstr(text, HITS);
+	return at ? atol(at + strlen(HITS)) : -1;
+}
+
+/**
+ * trace_end() - count no more
+ * @event: as for trace_begin()
+ * @trigger: likewise
+ */
+void trace_end(const char *event, const char *trigger)
+{
+	set_trigger(event, "!", trigger);
+}
+
+/**
+ * trace_tells() - a tracepoint was hit as often as it should; a result of the test
+ * @begun: what trace_begin() said
+ * @event: as there
+ * @trigger: likewise; it ends here
+ * @hits: how often it should have been hit
+ * @what: what it tells of
+ */
+void trace_tells(bool begun, const char *event, const char *trigger, long hits, const char *what)
+{
+	if (!begun) {
+		tap_skip("no histogram of it", "%s tells of each %s", event, what);
+		return;
+	}
+	tap_equal(trace_hits(event), hits, "%s tells of each %s", event, what);
+	trace_end(event, trigger);
+}
