@@ -24,6 +24,13 @@ emulator=(qemu-system-x86_64 -name kvm-mrm -nodefaults -no-user-config -display 
 	-append "$arguments" -serial "file:$console"
 	-device virtio-rng-pci -device virtio-serial-pci)
 
+# Processors are divided by QEMU itself.
+for ((i = 0; nodes > 1 && i < nodes; i++)); do
+	size=$(($(numfmt --from=iec "${mem:-6G}") / nodes >> 20))
+	emulator+=(-object "memory-backend-ram,id=node$i,size=${size}M"
+		-numa "node,nodeid=$i,memdev=node$i")
+done
+
 # shellcheck source=accelerator.sh
 . "$testbed/accelerator.sh"
 emulator+=("${accelerator[@]}")

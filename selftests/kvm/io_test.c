@@ -418,26 +418,11 @@ static long frames_from(unsigned long address, size_t first, size_t count)
 
 #define LOWER	(1UL << 31)
 
-/* Load the module that has a device reach what is below LOWER.  Return: 0 or a negative errno. */
-static int lower(const char *device)
-{
-	char path[PATH_MAX], arguments[128];
-	int fd, err;
-
-	snprintf(path, sizeof(path), "%s/selftests/reach/reach.ko", getenv("MRM_BUILD"));
-	snprintf(arguments, sizeof(arguments), "device=%s bits=31", device);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = syscall(SYS_finit_module, fd, arguments, 0) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 /* The disk reaches less than 32 bits, as some do. */
 static void test_lower(void)
 {
 	struct device device = narrow();
+	char arguments[128];
 	long above;
 	int err;
 
@@ -446,7 +431,8 @@ static void test_lower(void)
 	tap_equal(frames_from(1UL << 32, 0, HOT), 0, "32 bits reach them");
 	above = frames_from(LOWER, 0, HOT);
 	tap_note("31 bits do not reach %ld of them", above);
-	err = lower(device.name);
+	snprintf(arguments, sizeof(arguments), "device=%s bits=31", device.name);
+	err = test_module_load("reach", arguments);
 	if (err == -EIO) {
 		tap_skip("no ZONE_DMA", "31 bits");
 		end("without 31 bits");
@@ -461,7 +447,7 @@ static void test_lower(void)
 	are_not_copied(0, HOT, "touched again");
 	device = device_of(LOWER - 1);
 	tap_equal(device.moved, HOT + above, "it is known which were moved for 31 bits");
-	tap_equal(syscall(SYS_delete_module, "reach", O_NONBLOCK), 0, "it reaches 32 bits again");
+	tap_equal(test_module_unload("reach"), 0, "it reaches 32 bits again");
 	end("after 31 bits");
 	tap_equal(device_of(LOWER - 1).low, 0, "nor for one of 31 bits");
 }

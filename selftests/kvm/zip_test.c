@@ -4,9 +4,11 @@
  * compressed and cannot be shared; zero pages need nothing; the others stay.  Whoever
  * touches a zipped page finds what was written.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "mrm.h"
 #include "tap.h"
@@ -242,6 +244,57 @@ static void test_restored(void)
 	mrm_set("zip_max", "10");
 }
 
+/* Pages that cannot be read by another process, and the last of them. */
+static long unreadable(size_t *which)
+{
+	char page[PAGE_SIZE];
+	long pages = 0;
+	size_t i;
+
+	for (i = 0; i < PAGES; i++) {
+		struct iovec here = { page, sizeof(page) };
+		struct iovec there = { vm.ram + i * PAGE_SIZE, PAGE_SIZE };
+
+		if (process_vm_readv(vm.pid, &here, 1, &there, 1, 0) == PAGE_SIZE)
+			continue;
+		pages++;
+		*which = i;
+	}
+	return pages;
+}
+
+/* What memory did not keep is an error for who wants it, and not other data. */
+static void test_damaged(void)
+{
+	size_t which = 0;
+	long i;
+	int err = test_module_load("damage", "");
+
+	if (err) {
+		tap_skip("no kprobes, or not in this host", "a zipped page is damaged (%d)", err);
+		return;
+	}
+	start();
+	tap_equal(mrm_vm_set(vm.pid, "share", "0"), 0, "it is not shared");
+	mrm_set("zip_max", "50");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = ((9 << 20) + i) | THIN;
+	process_guest(&vm, GUEST_FILL, 0, PAGES);
+	reclaim_all("damaged");
+	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), PAGES, "all is zipped");
+	tap_equal(test_module_unload("damage"), 0, "a byte of what is zipped is changed");
+	tap_equal(unreadable(&which), 1, "one page cannot be read");
+	tap_equal(mrm_vm_get(vm.pid, "read_errors"), 1, "which is counted");
+	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 1, "it is kept as it is");
+	tap_equal(unreadable(&which), 1, "nor can it be read once more");
+	mrm_check("with a damaged page");
+	tap_equal(process_discard(&vm, which, 1), 0, "it is discarded");
+	tap_ok(process_verify(&vm), "it is zero, all else is what it was");
+	mrm_check("after that");
+	process_stop(&vm);
+	mrm_set("zip_max", "10");
+}
+
 int main(void)
 {
 	mrm_begin();
@@ -264,6 +317,7 @@ int main(void)
 	mrm_nothing_left("after the VM was killed");
 	test_limit();
 	test_restored();
+	test_damaged();
 	mrm_nothing_left("after another one");
 	return tap_done();
 }
