@@ -20,13 +20,15 @@ printf '%s\n' "tree ro $tree" "out rw $out" >"$run/shares"
 
 enter=(--ro "$tree" --rw "$out" --rw "$run" --ro "$dir" --ro "$root" --ro "$initrd")
 emulator=(qemu-system-x86_64 -name kvm-mrm -nodefaults -no-user-config -display none -no-reboot -monitor none
-	-smp "${smp:-2}" -m "${mem:-6G}" -kernel "$dir/vmlinuz" -initrd "$initrd"
+	-smp "${smp:-2}$([ "$nodes" = 1 ] || echo ",sockets=${smp:-2}")" -m "${mem:-6G}" -kernel "$dir/vmlinuz" -initrd "$initrd"
 	-append "$arguments" -serial "file:$console"
 	-device virtio-rng-pci -device virtio-serial-pci)
 
-# Processors are divided by QEMU itself.
+# Processors, which are sockets, QEMU itself divides.
+left=$(($(numfmt --from=iec "${mem:-6G}") >> 20))
 for ((i = 0; nodes > 1 && i < nodes; i++)); do
-	size=$(($(numfmt --from=iec "${mem:-6G}") / nodes >> 20))
+	size=$((left / (nodes - i)))
+	left=$((left - size))
 	emulator+=(-object "memory-backend-ram,id=node$i,size=${size}M"
 		-numa "node,nodeid=$i,memdev=node$i")
 done

@@ -10,11 +10,9 @@
 
 #include "../../src/compat.h"
 
-#define OBJECT	2048	/* bytes that a zipped page may need */
-
 static struct zs_pool *pool;
 static unsigned long last;
-static u8 copy[OBJECT];
+static u8 copy[PAGE_SIZE];	/* a kernel may copy all of an object */
 
 static int called(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
@@ -52,9 +50,9 @@ static void __exit damage_exit(void)
 	unregister_kretprobe(&probe);
 	if (!last)
 		return;
-	object = mrm_zs_read_begin(pool, last, OBJECT, copy);
+	object = mrm_zs_read_begin(pool, last, sizeof(byte), copy);
 	byte = *object ^ 1;
-	mrm_zs_read_end(pool, last, OBJECT, object);
+	mrm_zs_read_end(pool, last, sizeof(byte), object);
 	mrm_zs_write(pool, last, &byte, sizeof(byte));
 }
 module_exit(damage_exit);

@@ -212,8 +212,10 @@ static int ask_promised(pid_t pid, uint64_t min, uint64_t *bytes)
 		return complain_read("what mrmd has promised to other guests", error);
 	error = !json_object_get_boolean(json_object_object_get(answer, "ok"));
 	if (error)
-		complain("mrmd does not say what it has promised to other guests: %s",
-			 json_object_get_string(json_object_object_get(answer, "why")));
+		complain(
+			"mrmd does not say what it has promised to other guests: %s; if it is older "
+			"than mrmctl, restart it",
+			json_object_get_string(json_object_object_get(answer, "why")));
 	*bytes = json_object_get_uint64(json_object_object_get(answer, "promised_bytes"));
 	json_object_put(answer);
 	return error ? STATUS_FAILED : STATUS_OK;

@@ -121,8 +121,10 @@ static void refuse_memory(const struct mrm_domain *domain, uint64_t keeps,
 		 keeps > min ? "what neither a balloon nor compression takes from it" : "its min",
 		 b, c, pending ? ", of which " : "", pending ? d : "",
 		 pending ? " MiB are for guests that are starting" : "",
-		 host->kept ? ", of which " : "", host->kept ? e : "",
-		 host->kept ? " MiB cannot be taken from others" : "",
+		 !host->kept ? ""
+		 : pending   ? ", and "
+			     : ", of which ",
+		 host->kept ? e : "", host->kept ? " MiB cannot be taken from others" : "",
 		 keeps > min ? "the min" : "its min or that",
 		 kept ? ", or run mrmd with swap files" : "");
 }

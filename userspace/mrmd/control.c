@@ -75,7 +75,10 @@ void control_started(const char *name)
  */
 uint64_t control_promised(pid_t pid, uint64_t min)
 {
-	return admission_promised(&starting, now_ms()) + kept_beyond_mins(pid, min);
+	bool covered;
+	uint64_t kept = kept_beyond_mins(pid, min, &covered);
+
+	return covered ? 0 : admission_promised(&starting, now_ms()) + kept;
 }
 
 static const char *text_of(struct json_object *request, const char *key)
@@ -98,6 +101,7 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 	struct mrm_domain domain;
 	struct swap_room room;
 	uint64_t unreserved;
+	bool unused;
 	int error;
 
 	error = xml ? mrm_domain_parse(xml, &domain) : -EINVAL;
@@ -113,7 +117,7 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 		host.swap = &room;
 	if (kept_reach(&reach)) {
 		host.reach = &reach;
-		host.kept = kept_beyond_mins(0, 0);
+		host.kept = kept_beyond_mins(0, 0, &unused);
 	}
 	error = admission_ask(&starting, &domain, &host, now_ms(), why);
 	if (error)

@@ -103,8 +103,9 @@ static void refused(void *data, const char *file, const char *value, int error)
 	case -ENOSPC:
 		refusal->full = true;
 		if (!refusal->guest->refused)
-			log_error("guest %s: %s = %s: it does not fit into what is unreserved; it "
-				  "is tried again when another guest has ended",
+			log_error("guest %s: %s = %s: it does not fit into what is unreserved, "
+				  "less what cannot be taken from others; it is tried again when "
+				  "another guest has ended",
 				  name, file, value);
 		break;
 	case -EINVAL:

@@ -7,6 +7,7 @@
 
 #include "admission.h"
 #include "balloon.h"
+#include "guest.h"
 #include "kept.h"
 #include "log.h"
 #include "module.h"
@@ -14,10 +15,10 @@
 #include "vm.h"
 
 /* What is read of each VM. */
-#define WANT                                                                   \
-	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |            \
-	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_NOT_ADOPTED_BYTES) | \
-	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) |   \
+#define WANT                                                                 \
+	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |          \
+	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_CONSUMED_BYTES) |  \
+	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) | \
 	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
 
 /**
@@ -35,13 +36,16 @@ bool kept_reach(struct admission_reach *reach)
 	       !mrm_read_u64(module_root()->fd, "zip_max", &reach->zip_max);
 }
 
-/* It has one that was not heard of yet, that boots, or that may listen again. */
+static bool is_in(const struct mrm_vm *vm, enum balloon_state state)
+{
+	return !strcmp(vm->text[MRM_VM_BALLOON_STATE], balloon_state_names[state]);
+}
+
+/* It has one that works, that boots, or that may listen again. */
 static bool has_balloon(const struct mrm_vm *vm)
 {
-	const char *state = vm->text[MRM_VM_BALLOON_STATE];
-
-	return strcmp(state, balloon_state_names[BALLOON_ABSENT]) &&
-	       strcmp(state, balloon_state_names[BALLOON_DRIVERLESS]);
+	return is_in(vm, BALLOON_OK) || is_in(vm, BALLOON_BOOTING) ||
+	       is_in(vm, BALLOON_UNRESPONSIVE);
 }
 
 static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
@@ -51,9 +55,9 @@ static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *r
 	uint64_t file =
 		(value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES]) * MRM_PAGE_SIZE;
 
-	/* Huge pages and the like are no part of the budget. */
-	if (!value[MRM_VM_ADOPTED_BYTES] && value[MRM_VM_NOT_ADOPTED_BYTES])
-		return 0;
+	/* Of huge pages and the like nothing can be taken. */
+	if (!value[MRM_VM_ADOPTED_BYTES])
+		return value[MRM_VM_CONSUMED_BYTES];
 	/* One that was handed a file by somebody else, or by an mrmd before us. */
 	return kept > file ? kept - file : 0;
 }
@@ -62,10 +66,13 @@ static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *r
  * kept_beyond_mins() - what VMs that run keep beyond their mins
  * @pid: of one whose min is about to change, or 0
  * @min: what it will be, in bytes
+ * @covered: receives whether that costs nothing, as it keeps that much anyway
+ *
+ * A guest that libvirt has not told of yet has what it was promised.
  *
  * Return: bytes; 0 when guests get swap files.
  */
-uint64_t kept_beyond_mins(pid_t pid, uint64_t min)
+uint64_t kept_beyond_mins(pid_t pid, uint64_t min, bool *covered)
 {
 	struct admission_reach reach;
 	struct mrm_vms vms = { 0 };
@@ -73,6 +80,7 @@ uint64_t kept_beyond_mins(pid_t pid, uint64_t min)
 	int error;
 	size_t i;
 
+	*covered = false;
 	if (!kept_reach(&reach))
 		return 0;
 	error = mrm_vms_read(module_root(), &vms, WANT);
@@ -83,7 +91,9 @@ uint64_t kept_beyond_mins(pid_t pid, uint64_t min)
 		uint64_t kept = kept_by(vm, &reach);
 		uint64_t promised = vm->pid == pid ? min : vm->value[MRM_VM_MIN_BYTES];
 
-		sum += kept > promised ? kept - promised : 0;
+		*covered |= vm->pid == pid && min <= kept;
+		if (guests_settled(vm))
+			sum += kept > promised ? kept - promised : 0;
 	}
 	mrm_vms_free(&vms);
 	return sum;

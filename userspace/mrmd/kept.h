@@ -9,6 +9,6 @@
 #include "admission.h"
 
 bool kept_reach(struct admission_reach *reach);
-uint64_t kept_beyond_mins(pid_t pid, uint64_t min);
+uint64_t kept_beyond_mins(pid_t pid, uint64_t min, bool *covered);
 
 #endif

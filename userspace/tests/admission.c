@@ -132,6 +132,15 @@ static void test_kept(void)
 		"231.6 MiB are unreserved, of which 30.0 MiB cannot be taken from others; lower "
 		"its min or that of another, or run mrmd with swap files",
 		"which is said");
+	host.kept--;
+	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "promised to one");
+	domain.name = "b";
+	tap_ok(admission_ask(&list, &domain, &host, 0, why) == -ENOSPC, "it is not another's");
+	tap_has(why,
+		"of which 201.6 MiB are for guests that are starting, and 30.0 MiB cannot be taken "
+		"from others",
+		"which is said, too");
+	admission_done(&list, "a");
 	tap_ok(!list, "and nothing is promised to it");
 }
 
