@@ -201,10 +201,10 @@ static bool are_large(void *unused)
 static void test_fragmented(void)
 {
 	const struct vm_config config = { .pages = PAGES };
-	long stalls, pieces;
+	long stalls, pieces, kib = number_of("/proc/meminfo", "MemFree:");
 	pid_t hog;
 
-	set_number(HUGE_PAGES, (number_of("/proc/meminfo", "MemFree:") - (long)(LEFT / 1024)) / 2048);
+	set_number(HUGE_PAGES, (kib - (long)(LEFT / 1024)) / 2048);
 	hog = start_hog();
 	pieces = large_pieces();
 	tap_between(pieces, 0, FEW, "next to nothing is in one piece");
@@ -224,7 +224,8 @@ static void test_fragmented(void)
 	kill(hog, SIGKILL);
 	waitpid(hog, NULL, 0);
 	set_number(HUGE_PAGES, 0);
-	tap_ok(wait_until(are_large, NULL, 3 * MRM_LONG), "all are when there is memory in one piece");
+	tap_ok(wait_until(are_large, NULL, 3 * MRM_LONG),
+	       "all are when there is memory in one piece");
 	nobody_waited(stalls);
 	mrm_set("large_rebuild_rate", "0");
 	tap_ok(process_verify(&vm), "every byte is right");

@@ -48,8 +48,10 @@ static int find_spans(void)
 	if (!f)
 		tap_bail("no /proc/zoneinfo");
 	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "Node %d, zone", &node);
-		sscanf(line, " spanned %lu", &spanned);
+		/* In this order in each zone. */
+		if (sscanf(line, "Node %d, zone", &node) == 1 ||
+		    sscanf(line, " spanned %lu", &spanned) == 1)
+			continue;
 		if (sscanf(line, " start_pfn: %lu", &first) != 1 || !spanned || nr_spans == SPANS)
 			continue;
 		spans[nr_spans++] = (struct span){ node, first, first + spanned };
