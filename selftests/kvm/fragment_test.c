@@ -40,6 +40,7 @@ static struct {
 	{ "/proc/sys/vm/lowmem_reserve_ratio", "0 0 0 0 0", "" },
 	{ "/proc/sys/vm/compaction_proactiveness", "0", "" },
 };
+
 #define SETTINGS	(sizeof(settings) / sizeof(settings[0]))
 
 static pid_t test;		/* this process, and none of its children */
