@@ -137,6 +137,7 @@ check "mrmd ends" mrmd_end
 # Nothing is compressed, so a guest of 128 MiB without a balloon keeps all of it, and one of
 # 128 MiB that has a balloon half of it.
 check "without swap files mrmd starts" mrmd_start
+define a "$mib" --devices "<memballoon model='none'/>"
 define c "$mib"
 limit 120
 check "one of which too much cannot be taken is refused in words" \
