@@ -30,17 +30,6 @@ static void set_states(int i)
 				      (i + 1) * 0x10000 + page;
 }
 
-/* Return: passes that it took. */
-static long share_all(void)
-{
-	long passes = mrm_share_all();
-	int i;
-
-	for (i = 0; i < VMS; i++)
-		process_read_zeroes(&vms[i], 0, USED);
-	return passes;
-}
-
 static void exact(int left, const char *when)
 {
 	tap_equal(mrm_get("vms"), left, "%s: VMs", when);
@@ -131,7 +120,7 @@ int main(void)
 	mrm_begin();
 	seed = setting_seed("MRM_SEED");
 	start_all();
-	passes = share_all();
+	passes = process_share_all(vms, VMS, 0, USED);
 	tap_ok(passes, "a pass");
 	exact(VMS, "all at once");
 	for (i = 0; i < VMS; i++) {
@@ -142,7 +131,7 @@ int main(void)
 	tap_equal(bad, 0, "each VM's own counters say so, too");
 	mrm_check("with all at once");
 	break_all();
-	tap_ok(share_all(), "another pass");
+	tap_ok(process_share_all(vms, VMS, 0, USED), "another pass");
 	exact(VMS, "shared again");
 	for (i = 0; i < VMS; i++)
 		bad += wrong(&vms[i]);

@@ -22,6 +22,7 @@
 #include "pin.h"
 #include "setting.h"
 #include "tap.h"
+#include "test_module.h"
 #include "trace.h"
 #include "vm_process.h"
 

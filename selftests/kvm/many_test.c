@@ -107,16 +107,6 @@ static long directories(const char *path)
 
 static struct vm_process stay[STAY];
 
-static bool share_all(void)
-{
-	bool done = mrm_share_all();
-	int i;
-
-	for (i = 0; i < STAY; i++)
-		process_read_zeroes(&stay[i], 0, USED);
-	return done;
-}
-
 static void start(struct vm_process *p)
 {
 	const struct vm_config config = { .pages = PAGES };
@@ -137,7 +127,7 @@ static long one(int i)
 	start(&p);
 	/* Once in a while exactly, else wherever the scanner is. */
 	if (i % GROUP == 0) {
-		bad = !share_all();
+		bad = !process_share_all(stay, STAY, 0, USED);
 		process_read_zeroes(&p, 0, USED);
 		bad |= mrm_get("shared_frames") != USED ||
 		       mrm_get("shared_pages") != (STAY + 1) * USED;
@@ -175,7 +165,7 @@ int main(void)
 	mrm_begin();
 	for (i = 0; i < STAY; i++)
 		start(&stay[i]);
-	tap_ok(share_all(), "a pass over %d VMs", STAY);
+	tap_ok(process_share_all(stay, STAY, 0, USED), "a pass over %d VMs", STAY);
 	mrm_set("share_scan_time", "1");
 	/* What is made once is made by the first few. */
 	for (i = 0; i < GROUP; i++)
@@ -210,7 +200,7 @@ int main(void)
 		tap_between(slab_objects("mrm_vm"), STAY, 64, "no VM stays in the slab");
 	tap_equal(directories(MRM_SYSFS "/vm"), STAY, "no directory stays in sysfs");
 	tap_equal(directories(MRM_DEBUGFS "/vm"), STAY, "nor in debugfs");
-	tap_ok(share_all(), "a last pass");
+	tap_ok(process_share_all(stay, STAY, 0, USED), "a last pass");
 	tap_equal(mrm_get("shared_frames"), USED, "as many frames as contents are shared");
 	tap_equal(mrm_get("shared_pages"), STAY * USED, "by the VMs that stay");
 	tap_equal(mrm_get("private_pages"), 0, "all of whose pages are");

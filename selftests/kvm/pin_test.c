@@ -128,21 +128,13 @@ static long pins_counted(struct vm *v, void *arg)
 	return kib > 0;
 }
 
-/* All that can be shared of some pages. */
-static bool share(size_t first, size_t count)
-{
-	bool done = mrm_share_all();
-
-	process_read_zeroes(&vm, first, count);
-	return done;
-}
-
 static bool passes_until_on(void *unused)
 {
 	char text[MRM_TEXT];
 
 	(void)unused;
-	return share(0, PAGES) && !strcmp(mrm_vm_text(vm.pid, "share_state", text), "on");
+	return process_share_all(&vm, 1, 0, PAGES) &&
+	       !strcmp(mrm_vm_text(vm.pid, "share_state", text), "on");
 }
 
 static void test_uring(void)
@@ -161,7 +153,7 @@ static void test_uring(void)
 	tap_equal(err, 0, "guest RAM of a fresh VM can be pinned for long");
 	pages = process_call(&vm, machine_pages, NULL, 0);
 	counted = process_call(&vm, pins_counted, NULL, 0);
-	tap_ok(share(PINNED, PAGES - PINNED), "a pass");
+	tap_ok(process_share_all(&vm, 1, PINNED, PAGES - PINNED), "a pass");
 	tap_text(mrm_vm_text(vm.pid, "share_state", text), counted ? "pinned" : "on",
 		 "then it is not shared, if its pins are counted");
 	tap_equal(mrm_get("shared_pages"), counted ? 0 : PAGES - PINNED, "nothing pinned is");
@@ -199,7 +191,7 @@ static void test_umem(void)
 	}
 	tap_equal(err, 0, "an AF_XDP area in guest RAM of a fresh VM");
 	pages = process_call(&vm, machine_pages, NULL, 0);
-	tap_ok(mrm_full_pass() && share(PINNED, PAGES - PINNED), "two passes");
+	tap_ok(mrm_full_pass() && process_share_all(&vm, 1, PINNED, PAGES - PINNED), "two passes");
 	tap_equal(mrm_get("shared_pages"), PAGES - PINNED, "all but the pinned pages are shared");
 	tap_equal(process_call(&vm, machine_pages, NULL, 0), pages, "pinned pages stay in place");
 	fill_ram();
@@ -390,7 +382,7 @@ static void test_disk(void)
 		return;
 	}
 	start();
-	tap_ok(share(0, PAGES), "a pass");
+	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
 	tap_equal(process_call(&vm, read_disk, &d, sizeof(d)), 0,
 		  "a disk is read into shared pages with O_DIRECT");
 	tap_equal(mrm_get("shared_pages"), PAGES - 64 * 16, "which are private now, and no other");
@@ -416,7 +408,7 @@ static void test_outside(void)
 		return;
 	}
 	start();
-	tap_ok(share(0, PAGES), "a pass");
+	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
 	tap_equal(mrm_get("shared_pages"), PAGES, "all is shared");
 	for (i = 0; i < PAGES; i++) {
 		there = (struct iovec){ vm.ram + i * PAGE_SIZE, PAGE_SIZE };
@@ -504,14 +496,14 @@ static void test_vmsplice(void)
 	/* Lent while private: they stay where they are. */
 	start();
 	tap_equal(process_call(&vm, lend, &first, sizeof(first)), 0, "private pages are lent");
-	tap_ok(share(0, PAGES), "a pass");
+	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
 	/* What else is in a large frame with them stays there, too. */
 	tap_equal(mrm_get("shared_pages"), PAGES - mrm_touched_pages(first, LENT),
 		  "all others are shared");
 	for (i = 0; i < LENT; i++)
 		state[i] = vm.states[first + i];
 	tap_equal(process_call(&vm, take_back, state, sizeof(state)), 0, "the pipe has them");
-	tap_ok(share(0, PAGES), "a pass");
+	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
 	tap_equal(mrm_get("shared_pages"), PAGES, "then they are shared, too");
 
 	/* Lent while shared: what the guest writes then is not for the pipe. */

@@ -117,10 +117,8 @@ int main(void)
 	tap_equal(mrm_get("private_pages"), 2 * PAGES, "all pages are private");
 	before = mrm_get("broken_pages");
 
-	passes = mrm_share_all();
+	passes = process_share_all(vm, 2, 0, PAGES);
 	tap_ok(passes, "one full pass");
-	for (i = 0; i < 2; i++)
-		process_read_zeroes(&vm[i], 0, PAGES);
 	after_one_pass(passes);
 	mrm_check("after it");
 	for (i = 0; i < 2; i++)

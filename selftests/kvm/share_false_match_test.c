@@ -39,9 +39,8 @@ static void test_bits(int bits)
 		if (process_guest(&vm[i], GUEST_FILL, 0, PAGES))
 			tap_bail("cannot fill RAM");
 	}
-	tap_ok(mrm_full_pass() && mrm_share_all(), "%d bits: two passes", bits);
-	for (i = 0; i < 2; i++)
-		process_read_zeroes(&vm[i], 0, PAGES);
+	tap_ok(mrm_full_pass() && process_share_all(vm, 2, 0, PAGES), "%d bits: two passes",
+	       bits);
 	shared = mrm_get("shared_pages");
 	frames = mrm_get("shared_frames");
 	tap_ok(mrm_get("ineligible_pages") > 0, "%d bits: there were false matches", bits);

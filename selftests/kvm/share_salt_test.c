@@ -64,10 +64,8 @@ static void expect(long frames, const char *when)
 	/* Zero pages that a change of salt gave up are there again when read. */
 	for (i = 0; i < 2; i++)
 		tap_ok(process_verify(&vm[i]), "%s: VM %d: every byte is right", when, i);
-	if (!mrm_share_all())
+	if (!process_share_all(vm, 2, 0, PAGES))
 		tap_bail("the scanner does not finish");
-	for (i = 0; i < 2; i++)
-		process_read_zeroes(&vm[i], 0, PAGES);
 	tap_equal(mrm_get("shared_pages"), 2 * SHARED, "%s: shared guest pages", when);
 	tap_equal(mrm_get("shared_frames"), frames, "%s: shared frames, %s", when,
 		  frames == APART ? "each VM its own" : "both VMs together");

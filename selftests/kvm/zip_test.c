@@ -12,6 +12,7 @@
 
 #include "mrm.h"
 #include "tap.h"
+#include "test_module.h"
 #include "trace.h"
 #include "vm_process.h"
 
@@ -267,7 +268,6 @@ static long unreadable(size_t *which)
 static void test_damaged(void)
 {
 	size_t which = 0;
-	long i;
 	int err = test_module_load("damage", "");
 
 	if (err) {
@@ -277,9 +277,7 @@ static void test_damaged(void)
 	start();
 	tap_equal(mrm_vm_set(vm.pid, "share", "0"), 0, "it is not shared");
 	mrm_set("zip_max", "50");
-	for (i = 0; i < PAGES; i++)
-		vm.states[i] = ((9 << 20) + i) | THIN;
-	process_guest(&vm, GUEST_FILL, 0, PAGES);
+	process_fill(&vm, 0, PAGES, (9 << 20) | THIN);
 	reclaim_all("damaged");
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), PAGES, "all is zipped");
 	tap_equal(test_module_unload("damage"), 0, "a byte of what is zipped is changed");

@@ -46,8 +46,6 @@ bool mrm_loaded(void);
 int mrm_load(void);
 int mrm_unload(void);
 bool mrm_unload_wait(int ms);
-int test_module_load(const char *name, const char *arguments);
-int test_module_unload(const char *name);
 
 bool mrm_large(void);
 void mrm_without_large(void);

@@ -382,6 +382,25 @@ void process_read_zeroes(struct vm_process *p, size_t first, size_t count)
 }
 
 /**
+ * process_share_all() - have all guest pages shared that can be, zero pages included
+ * @p: VMs, at rest
+ * @n: how many
+ * @first: first page of what process_read_zeroes() is for, in each
+ * @count: how many pages
+ *
+ * Return: how many passes it took; 0 if the scanner did not finish.
+ */
+unsigned int process_share_all(struct vm_process *p, int n, size_t first, size_t count)
+{
+	unsigned int passes = mrm_share_all();
+	int i;
+
+	for (i = 0; i < n; i++)
+		process_read_zeroes(&p[i], first, count);
+	return passes;
+}
+
+/**
  * process_verify() - is every byte of RAM what it should be, for both sides?
  * @p: the VM
  * Return: true if it is.

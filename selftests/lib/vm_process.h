@@ -53,6 +53,7 @@ void process_fill(struct vm_process *p, size_t first, size_t count, uint64_t sta
 long process_user(struct vm_process *p, enum guest_command command, size_t first, size_t count);
 long process_discard(struct vm_process *p, size_t first, size_t count);
 void process_read_zeroes(struct vm_process *p, size_t first, size_t count);
+unsigned int process_share_all(struct vm_process *p, int n, size_t first, size_t count);
 bool process_verify(struct vm_process *p);
 
 #endif

@@ -75,9 +75,12 @@ void control_started(const char *name)
  */
 uint64_t control_promised(pid_t pid, uint64_t min)
 {
-	bool covered;
-	uint64_t kept = kept_beyond_mins(pid, min, &covered);
+	struct admission_reach reach;
+	bool covered = false;
+	uint64_t kept = 0;
 
+	if (kept_reach(&reach))
+		kept = kept_beyond_mins(&reach, pid, min, &covered);
 	return covered ? 0 : admission_promised(&starting, now_ms()) + kept;
 }
 
@@ -117,7 +120,7 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 		host.swap = &room;
 	if (kept_reach(&reach)) {
 		host.reach = &reach;
-		host.kept = kept_beyond_mins(0, 0, &unused);
+		host.kept = kept_beyond_mins(&reach, 0, 0, &unused);
 	}
 	error = admission_ask(&starting, &domain, &host, now_ms(), why);
 	if (error)

@@ -29,9 +29,7 @@
  */
 bool kept_reach(struct admission_reach *reach)
 {
-	struct swap_room room;
-
-	return !swap_room(&room) && module_root() &&
+	return !swap_is_used() && module_root() &&
 	       !mrm_read_u64(module_root()->fd, "balloon_max", &reach->balloon_max) &&
 	       !mrm_read_u64(module_root()->fd, "zip_max", &reach->zip_max);
 }
@@ -64,31 +62,30 @@ static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *r
 
 /**
  * kept_beyond_mins() - what VMs that run keep beyond their mins
+ * @reach: from kept_reach()
  * @pid: of one whose min is about to change, or 0
  * @min: what it will be, in bytes
  * @covered: receives whether that costs nothing, as it keeps that much anyway
  *
  * A guest that libvirt has not told of yet has what it was promised.
  *
- * Return: bytes; 0 when guests get swap files.
+ * Return: bytes.
  */
-uint64_t kept_beyond_mins(pid_t pid, uint64_t min, bool *covered)
+uint64_t kept_beyond_mins(const struct admission_reach *reach, pid_t pid, uint64_t min,
+			  bool *covered)
 {
-	struct admission_reach reach;
 	struct mrm_vms vms = { 0 };
 	uint64_t sum = 0;
 	int error;
 	size_t i;
 
 	*covered = false;
-	if (!kept_reach(&reach))
-		return 0;
 	error = mrm_vms_read(module_root(), &vms, WANT);
 	if (error)
 		log_error("the list of VMs: %s", strerror(-error));
 	for (i = 0; !error && i < vms.count; i++) {
 		const struct mrm_vm *vm = &vms.vm[i];
-		uint64_t kept = kept_by(vm, &reach);
+		uint64_t kept = kept_by(vm, reach);
 		uint64_t promised = vm->pid == pid ? min : vm->value[MRM_VM_MIN_BYTES];
 
 		*covered |= vm->pid == pid && min <= kept;

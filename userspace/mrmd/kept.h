@@ -9,6 +9,7 @@
 #include "admission.h"
 
 bool kept_reach(struct admission_reach *reach);
-uint64_t kept_beyond_mins(pid_t pid, uint64_t min, bool *covered);
+uint64_t kept_beyond_mins(const struct admission_reach *reach, pid_t pid, uint64_t min,
+			  bool *covered);
 
 #endif

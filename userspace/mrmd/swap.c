@@ -404,6 +404,15 @@ static uint64_t size_now(const struct swap *swap, uint64_t *size)
 }
 
 /**
+ * swap_is_used() - do guests get swap files?
+ * Return: false when there is no swap.
+ */
+bool swap_is_used(void)
+{
+	return dir >= 0;
+}
+
+/**
  * swap_room() - room for the swap files of VMs to come
  * @room: receives how much there is
  *
@@ -417,7 +426,7 @@ bool swap_room(struct swap_room *room)
 	uint64_t lacking = 0, size, has;
 	const struct swap *swap;
 
-	if (dir < 0)
+	if (!swap_is_used())
 		return false;
 	*room = (struct swap_room){ .directory = path, .free = swap_directory_free(dir) };
 	for (swap = swaps; swap; swap = swap->next) {

@@ -21,6 +21,7 @@ struct swap_room {
 
 int swap_init(const char *directory);
 void swap_vms(const struct mrm_vms *vms);
+bool swap_is_used(void);
 bool swap_room(struct swap_room *room);
 
 #endif
