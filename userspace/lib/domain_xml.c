@@ -68,10 +68,9 @@ static int read_element(const xmlNode *element, struct mrm_settings *settings,
 
 		which = mrm_setting_find(name, strlen(name));
 		if (which < 0) {
-			snprintf(
-				why, MRM_WHY_MAX,
-				"there is no attribute \"%.60s\"; there are shares, min, max, salt",
-				name);
+			snprintf(why, MRM_WHY_MAX,
+				 "there is no attribute \"%.60s\"; there are " MRM_SETTING_WORDS,
+				 name);
 			return -EINVAL;
 		}
 		value = xmlNodeListGetString(element->doc, attribute->children, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What decides how much memory a VM gets.  It is kept as it was written, in the
+ * What decides how much memory a VM gets, and how.  It is kept as it was written, in the
  * domain's XML, and checked here before anybody acts on it; what the kernel alone
  * can know, such as whether a min fits, the kernel refuses.
  */
@@ -16,17 +16,13 @@
 #define SHARES_MAX 1000000000
 
 const char *const mrm_setting_names[MRM_SETTINGS] = {
-	[MRM_SHARES] = "shares",
-	[MRM_MIN] = "min",
-	[MRM_MAX] = "max",
-	[MRM_SALT] = "salt",
+	[MRM_SHARES] = "shares", [MRM_MIN] = "min",	[MRM_MAX] = "max",
+	[MRM_SALT] = "salt",	 [MRM_SHARE] = "share", [MRM_LARGE] = "large",
 };
 
 static const char *const files[MRM_SETTINGS] = {
-	[MRM_SHARES] = "shares",
-	[MRM_MIN] = "min_bytes",
-	[MRM_MAX] = "max_bytes",
-	[MRM_SALT] = "salt",
+	[MRM_SHARES] = "shares", [MRM_MIN] = "min_bytes", [MRM_MAX] = "max_bytes",
+	[MRM_SALT] = "salt",	 [MRM_SHARE] = "share",	  [MRM_LARGE] = "alloc_guest_large_page",
 };
 
 /**
@@ -54,6 +50,21 @@ static bool right_shares(const char *value)
 	if (!strcmp(value, "high") || !strcmp(value, "normal") || !strcmp(value, "low"))
 		return true;
 	return !mrm_parse_u64(value, &number) && number >= 1 && number <= SHARES_MAX;
+}
+
+static bool is_switch(enum mrm_setting which)
+{
+	return which == MRM_SHARE || which == MRM_LARGE;
+}
+
+static bool is_off(const char *value)
+{
+	return !strcmp(value, "off") || !strcmp(value, "0");
+}
+
+static bool is_on(const char *value)
+{
+	return !strcmp(value, "on") || !strcmp(value, "1");
 }
 
 /**
@@ -87,6 +98,11 @@ int mrm_settings_put(struct mrm_settings *settings, enum mrm_setting which, cons
 			 mrm_setting_names[which], value);
 		return -EINVAL;
 	}
+	if (is_switch(which) && *value && !is_on(value) && !is_off(value)) {
+		snprintf(why, MRM_WHY_MAX, "%s is \"on\" or \"off\", not \"%s\"",
+			 mrm_setting_names[which], value);
+		return -EINVAL;
+	}
 	settings->given[which] = true;
 	strcpy(settings->text[which], value);
 	return 0;
@@ -105,6 +121,18 @@ uint64_t mrm_settings_bytes(const struct mrm_settings *settings, enum mrm_settin
 
 	mrm_parse_size(settings->text[which], &bytes);
 	return bytes;
+}
+
+/**
+ * mrm_settings_off() - whether something was switched off
+ * @settings: what was asked for
+ * @which: MRM_SHARE or MRM_LARGE
+ *
+ * Return: false by default.
+ */
+bool mrm_settings_off(const struct mrm_settings *settings, enum mrm_setting which)
+{
+	return is_off(settings->text[which]);
 }
 
 /**
@@ -150,6 +178,8 @@ static const char *kernel_value(const struct mrm_settings *settings, enum mrm_se
 		return *settings->text[which] ? settings->text[which] : "normal";
 	if (which == MRM_SALT)
 		return settings->text[which];
+	if (is_switch(which))
+		return mrm_settings_off(settings, which) ? "0" : "1";
 	snprintf(number, 24, "%" PRIu64, mrm_settings_bytes(settings, which));
 	return number;
 }
@@ -171,11 +201,16 @@ static int apply_one(const struct mrm_root *root, const struct mrm_vm *vm,
 {
 	const char *value;
 	char number[24];
+	uint64_t now;
 	int error;
 
 	if (!settings->given[which])
 		return 0;
 	value = kernel_value(settings, which, number);
+	/* To let a VM share that does already would have it wait for a look at it again. */
+	if (is_switch(which) && !mrm_vm_read_u64(root, vm->pid, files[which], &now) &&
+	    now == (uint64_t)(*value - '0'))
+		return 0;
 	if (which == MRM_MIN && !fits(root, vm, mrm_settings_bytes(settings, which), promised))
 		error = -ENOSPC;
 	else
@@ -201,19 +236,30 @@ int mrm_settings_apply(const struct mrm_root *root, const struct mrm_vm *vm,
 		       const struct mrm_settings *settings, uint64_t promised, mrm_refused refused,
 		       void *data)
 {
-	enum mrm_setting order[] = { MRM_SALT, MRM_SHARES, MRM_MAX, MRM_MIN };
+	enum mrm_setting order[] = { MRM_SALT, MRM_SHARES, MRM_MAX, MRM_MIN, MRM_LARGE };
+	bool stops = mrm_settings_off(settings, MRM_SHARE);
 	uint64_t max = mrm_settings_bytes(settings, MRM_MAX);
-	int error = 0, one;
+	int error = 0, salt_error = 0, one;
 	size_t i;
 
+	/* It must at no moment share under the old salt. */
+	if (stops)
+		error = apply_one(root, vm, settings, MRM_SHARE, promised, refused, data);
 	/* The kernel holds min <= max at every moment. */
 	if (settings->given[MRM_MIN] && settings->given[MRM_MAX] && max &&
 	    max < mrm_vm_u64_or_0(root, vm->pid, files[MRM_MIN])) {
 		order[2] = MRM_MIN;
 		order[3] = MRM_MAX;
 	}
-	for (i = 0; i < MRM_SETTINGS; i++) {
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		one = apply_one(root, vm, settings, order[i], promised, refused, data);
+		if (order[i] == MRM_SALT)
+			salt_error = one;
+		if (!error)
+			error = one;
+	}
+	if (!stops && !salt_error) {
+		one = apply_one(root, vm, settings, MRM_SHARE, promised, refused, data);
 		if (!error)
 			error = one;
 	}

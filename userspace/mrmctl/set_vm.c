@@ -25,69 +25,15 @@
 
 #define LOCK "/run/mrmctl.lock"
 
-/* What is on or off, and not kept in the XML. */
-enum vm_switch {
-	VM_SHARE,
-	VM_LARGE,
-	VM_SWITCHES,
-};
-
-/* As it is typed, and the VM's file. */
-static const struct {
-	const char *name;
-	const char *file;
-} switches[VM_SWITCHES] = {
-	[VM_SHARE] = { "share", "share" },
-	[VM_LARGE] = { "large", "alloc_guest_large_page" },
-};
-
 /**
  * struct vm_settings - new settings of a VM
- * @on: for each switch "0" or "1", or NULL to leave it alone
- * @settings: those that are kept in the XML of a guest of libvirt
- * @any: there are some
+ * @settings: what was typed
  * @promised: what mrmd says that the min cannot take, in bytes
  */
 struct vm_settings {
-	const char *on[VM_SWITCHES];
 	struct mrm_settings settings;
-	bool any;
 	uint64_t promised;
 };
-
-/* The first switch that is to be set, or NULL. */
-static const char *switch_name(const struct vm_settings *all)
-{
-	int i;
-
-	for (i = 0; i < VM_SWITCHES; i++)
-		if (all->on[i])
-			return switches[i].name;
-	return NULL;
-}
-
-static int find_switch(const char *name, size_t length)
-{
-	int i;
-
-	for (i = 0; i < VM_SWITCHES; i++)
-		if (strlen(switches[i].name) == length && !memcmp(switches[i].name, name, length))
-			return i;
-	return -ENOENT;
-}
-
-static int parse_switch(enum vm_switch which, const char *value, struct vm_settings *all)
-{
-	if (!strcmp(value, "on") || !strcmp(value, "1")) {
-		all->on[which] = "1";
-	} else if (!strcmp(value, "off") || !strcmp(value, "0")) {
-		all->on[which] = "0";
-	} else {
-		complain("%s is \"on\" or \"off\", not \"%s\"", switches[which].name, value);
-		return STATUS_USAGE;
-	}
-	return STATUS_OK;
-}
 
 static int parse_one(const char *word, struct vm_settings *all)
 {
@@ -95,9 +41,6 @@ static int parse_one(const char *word, struct vm_settings *all)
 	char why[MRM_WHY_MAX];
 	int which;
 
-	which = find_switch(word, length);
-	if (which >= 0 && word[length] == '=' && !all->on[which])
-		return parse_switch(which, word + length + 1, all);
 	which = mrm_setting_find(word, length);
 	if (which < 0 || word[length] != '=' || all->settings.given[which]) {
 		complain("cannot take \"%s\": a VM has shares=, min=, max=, salt=, "
@@ -105,7 +48,6 @@ static int parse_one(const char *word, struct vm_settings *all)
 			 word);
 		return STATUS_USAGE;
 	}
-	all->any = true;
 	if (!mrm_settings_put(&all->settings, which, word + length + 1, why))
 		return STATUS_OK;
 	complain("%s", why);
@@ -113,7 +55,7 @@ static int parse_one(const char *word, struct vm_settings *all)
 }
 
 /* Understand KEY=VALUE words, all before any of them is done. */
-static int parse(const struct options *options, int argc, char **argv, struct vm_settings *all)
+static int parse(int argc, char **argv, struct vm_settings *all)
 {
 	char why[MRM_WHY_MAX];
 	int status = STATUS_OK, i;
@@ -122,11 +64,6 @@ static int parse(const struct options *options, int argc, char **argv, struct vm
 		status = parse_one(argv[i], all);
 	if (!status && mrm_settings_check(&all->settings, why)) {
 		complain("%s", why);
-		status = STATUS_USAGE;
-	}
-	if (!status && switch_name(all) && (options->live || options->config)) {
-		complain("%s= is never kept in a guest's XML: it goes without --live and --config",
-			 switch_name(all));
 		status = STATUS_USAGE;
 	}
 	return status;
@@ -149,17 +86,6 @@ static void refused(void *data, const char *file, const char *value, int error)
 		complain_write(file, error);
 }
 
-static int set_switch(const struct mrm_root *root, const struct mrm_vm *vm,
-		      const struct vm_settings *all, enum vm_switch which)
-{
-	const char *file = switches[which].file, *value = all->on[which];
-	int error = value ? mrm_vm_write(root, vm, file, value) : 0;
-
-	if (error)
-		refused(NULL, file, value, error);
-	return error ? STATUS_FAILED : STATUS_OK;
-}
-
 /* A swap file was made for the min and max that there were. */
 static void note_swap(const struct mrm_root *root, const struct mrm_vm *vm)
 {
@@ -178,21 +104,14 @@ static void note_swap(const struct mrm_root *root, const struct mrm_vm *vm)
 		 mrm_format_mib(b, sizeof(b), max - min));
 }
 
-/* With its new setting, the VM must at no moment share under the old salt. */
 static int apply(const struct mrm_root *root, const struct mrm_vm *vm,
 		 const struct vm_settings *all)
 {
-	bool stop = all->on[VM_SHARE] && *all->on[VM_SHARE] == '0';
-
-	if (stop && set_switch(root, vm, all, VM_SHARE))
-		return STATUS_FAILED;
 	if (mrm_settings_apply(root, vm, &all->settings, all->promised, refused, NULL))
 		return STATUS_FAILED;
 	if (all->settings.given[MRM_MIN] || all->settings.given[MRM_MAX])
 		note_swap(root, vm);
-	if (!stop && set_switch(root, vm, all, VM_SHARE))
-		return STATUS_FAILED;
-	return set_switch(root, vm, all, VM_LARGE);
+	return STATUS_OK;
 }
 
 /* Without mrmd nobody is promised anything; one that does not answer may have promised. */
@@ -235,15 +154,14 @@ static int set_both(const struct options *options, const struct mrm_root *root,
 		    const struct mrm_vm *vm, const struct domain *domain,
 		    const struct vm_settings *all)
 {
-	bool keep = domain->handle && all->any;
-	int fd = keep ? lock() : -1, status = STATUS_OK;
+	int fd = domain->handle ? lock() : -1, status = STATUS_OK;
 
-	if (keep)
+	if (domain->handle)
 		status = domain_check(domain, options, &all->settings);
 
 	if (!status && vm->pid && !options->config)
 		status = apply(root, vm, all);
-	if (!status && keep)
+	if (!status && domain->handle)
 		status = domain_write(domain, options, &all->settings);
 	if (fd >= 0)
 		close(fd);
@@ -275,10 +193,6 @@ static int set_here(const struct options *options, const struct mrm_root *root, 
 		status = find_domain(who, &vm, &domain);
 	if (!status && !vm.pid && !domain.handle) {
 		complain("no VM has the name or pid \"%s\", and libvirt has no such guest", who);
-		status = STATUS_FAILED;
-	} else if (!status && !vm.pid && switch_name(all)) {
-		complain("%s: %s= is for a VM that runs, and that kvm_mrm knows", who,
-			 switch_name(all));
 		status = STATUS_FAILED;
 	} else if (!status && !domain.handle && (options->live || options->config)) {
 		complain("%s: --live and --config are for guests of libvirt", who);
@@ -321,7 +235,7 @@ int set_vm(const struct options *options, const char *who, int argc, char **argv
 	struct mrm_root root;
 	int status, error;
 
-	status = parse(options, argc, argv, &all);
+	status = parse(argc, argv, &all);
 	if (status)
 		return status;
 	if (!here) {

@@ -218,11 +218,7 @@ static void test_set(void)
 	expect(2, "a size with its unit", "mrmctl set web min=512");
 	expect(2, "shares are high, normal, low", "mrmctl set web shares=0");
 	expect(2, "is more than its max", "mrmctl set web min=2GiB max=1GiB");
-	expect(2, "large is \"on\" or \"off\", not \"\"", "mrmctl set web large=");
-	expect(2, "share= is never kept in a guest's XML: it goes without --live",
-	       "mrmctl set --live web share=on");
-	expect(2, "large= is never kept in a guest's XML: it goes without --live",
-	       "mrmctl set --config web min=1MiB large=on");
+	expect(2, "large is \"on\" or \"off\", not \"2\"", "mrmctl set web large=2");
 	expect(2, "does not belong here", "mrmctl list --live");
 	expect(2, "are for guests of libvirt", "mrmctl set --live share_cpu_max 5");
 	expect(2, "at most 63 printable", "mrmctl set web salt=\"$(printf 'a\\nb')\"");
@@ -266,7 +262,11 @@ static void test_set(void)
 	expect(0, "keeps its size, 960.0 MiB, until it is started anew: of the 992.0 MiB",
 	       "mrmctl $T set web min=32MiB 2>&1");
 	run("printf '\\n' >%s/vm/1000/swap_file", tree.path);
-	expect(0, "", "mrmctl $T set web shares= min= max=");
+	expect(0, "", "mrmctl $T set web shares= min= max= large=off share=off");
+	check_file("vm/1000/alloc_guest_large_page", "0\n");
+	expect(0, "", "mrmctl $T set web large= share=");
+	check_file("vm/1000/alloc_guest_large_page", "1\n");
+	check_file("vm/1000/share", "1\n");
 	check_file("vm/1000/shares", "normal\n");
 	check_file("vm/1000/min_bytes", "0\n");
 	check_file("vm/1000/max_bytes", "0\n");

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "domain_xml.h"
 #include "settings.h"
@@ -85,6 +87,9 @@ static void test_put(void)
 	tap_ok(!mrm_settings_put(&more, MRM_MAX, "1MiB", why) &&
 		       !mrm_settings_put(&more, MRM_SHARES, "", why),
 	       "more settings");
+	tap_ok(mrm_settings_put(&more, MRM_SHARE, "maybe", why) == -EINVAL,
+	       "a switch that is none");
+	tap_has(why, "share is \"on\" or \"off\", not \"maybe\"", "and why");
 	mrm_settings_merge(&settings, &more);
 	tap_text(settings.text[MRM_SHARES], "", "override");
 	tap_text(settings.text[MRM_MIN], "512 MiB", "or leave alone");
@@ -110,6 +115,44 @@ static void count_refused(void *data, const char *file, const char *value, int e
 	(void)value;
 	refusals->count++;
 	refusals->error = error;
+}
+
+/* Both default to on, and a VM whose salt cannot be changed does not begin to share. */
+static void test_switches(struct mrm_root *root, const struct mrm_vm *vm, const struct tree *tree)
+{
+	struct refusals refusals = { 0 };
+	struct mrm_settings settings = { 0 };
+	char why[MRM_WHY_MAX], text[64], path[256];
+
+	mrm_settings_put(&settings, MRM_SHARE, "off", why);
+	mrm_settings_put(&settings, MRM_LARGE, "0", why);
+	tap_ok(!mrm_settings_apply(root, vm, &settings, 0, count_refused, &refusals),
+	       "switches are applied");
+	tree_read(tree, "vm/20/share", text, sizeof(text));
+	tap_text(text, "0\n", "no sharing");
+	tree_read(tree, "vm/20/alloc_guest_large_page", text, sizeof(text));
+	tap_text(text, "0\n", "no large pages");
+
+	mrm_settings_put(&settings, MRM_SHARE, "on", why);
+	mrm_settings_put(&settings, MRM_LARGE, "", why);
+	mrm_settings_put(&settings, MRM_SALT, "new", why);
+	snprintf(path, sizeof(path), "%s/vm/20/salt", tree->path);
+	if (remove(path) || mkdir(path, 0700))
+		exit(2);
+	tap_ok(mrm_settings_apply(root, vm, &settings, 0, count_refused, &refusals) &&
+		       refusals.count == 1,
+	       "a salt is not taken");
+	tree_read(tree, "vm/20/share", text, sizeof(text));
+	tap_text(text, "0\n", "so nothing is shared under the old one");
+	tree_read(tree, "vm/20/alloc_guest_large_page", text, sizeof(text));
+	tap_text(text, "1\n", "the rest is applied");
+	if (rmdir(path))
+		exit(2);
+	tree_write(tree, "vm/20/salt", "");
+	tap_ok(!mrm_settings_apply(root, vm, &settings, 0, count_refused, &refusals),
+	       "with the salt");
+	tree_read(tree, "vm/20/share", text, sizeof(text));
+	tap_text(text, "1\n", "it shares");
 }
 
 static void test_apply(void)
@@ -141,6 +184,7 @@ static void test_apply(void)
 	tree_read(&tree, "vm/20/max_bytes", text, sizeof(text));
 	tap_text(text, "0\n", "and what was not given left alone");
 
+	test_switches(&root, &vm, &tree);
 	tree_write(&tree, "unreserved_bytes", "2147483648");
 	mrm_settings_put(&settings, MRM_MIN, "3GiB", why);
 	tap_ok(!mrm_settings_apply(&root, &vm, &settings, 0, count_refused, &refusals) &&
@@ -201,6 +245,11 @@ static void test_element(void)
 	xml = mrm_element_format(&settings);
 	tap_text(xml, "<memory shares=\"low\" min=\"1 MiB\" max=\"1GiB\" salt=\"a&lt;b\"/>",
 		 "and written again");
+	free(xml);
+	tap_ok(!mrm_element_parse(ELEMENT("share='off' large='off'"), &settings, why),
+	       "switches are read");
+	xml = mrm_element_format(&settings);
+	tap_text(xml, "<memory share=\"off\" large=\"off\"/>", "and written again");
 	free(xml);
 	tap_ok(mrm_element_parse(ELEMENT("mni='1MiB'"), &settings, why) == -EINVAL,
 	       "an attribute that there is not");
