@@ -237,6 +237,10 @@ static long tune(struct fuzz *f)
 		{ "sample_method", { "1", "0", "1", "0" }, false },
 		{ "zip_max", { "50", "0", "1", "10" }, false },
 		{ "zip_algorithm", { "lz4", "zstd", "lz4", "zstd" }, false },
+		{ "alloc_guest_large_page", { "1", "0", "1", "0" }, false },
+		{ "alloc_guest_large_page", { "1", "0", "1", "1" }, true },
+		{ "large_break_pct", { "1", "88", "100", "20" }, false },
+		{ "large_rebuild_rate", { "1024", "0", "1", "16" }, false },
 	};
 	unsigned int i = fuzz_random(f, sizeof(knobs) / sizeof(knobs[0]));
 	const char *value = knobs[i].values[fuzz_random(f, 2) ? 0 : fuzz_random(f, 4)];

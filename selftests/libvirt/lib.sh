@@ -340,9 +340,13 @@ mrmctl=$MRM_BUILD/userspace/build/mrmctl
 # hook_install - libvirt looks for hooks when it starts, so it is started anew.
 hook_install() {
 	libvirt_stop
+	hook_put
+	libvirt_start
+}
+
+hook_put() {
 	ln -sf "$mrmctl" /usr/bin/mrmctl
 	install -D -m 755 userspace/mrmd/libvirt-hook "$hook"
-	libvirt_start
 }
 
 hook_remove() {

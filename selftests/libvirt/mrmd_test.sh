@@ -125,6 +125,39 @@ sets_live() {
 	mrmctl_sets --live a salt=four && vm_text_is a salt four && live_only a 'salt="four"'
 }
 
+# Each is on unless the XML says otherwise.
+sets_switches() {
+	mrmctl_sets a share=off large=off && vm_text_is a share 0 &&
+		vm_text_is a alloc_guest_large_page 0 && in_both a 'share="off"' &&
+		mrmctl_sets a share= large= && vm_text_is a share 1 &&
+		vm_text_is a alloc_guest_large_page 1
+}
+
+# unasked N - so many guests started without being asked for, and that is a problem.
+unasked() {
+	equal "$(status .unasked_starts)" "$1" &&
+		equal "$("$mrmctl" doctor --json | jq '[.[] | select(.text | test("unasked"))] | length')" \
+			$(($1 > 0))
+}
+
+starts_anew() {
+	virsh -q destroy a && wait_until 30 no_vms && guest_start a &&
+		wait_until 20 mrmd_knows a listed true
+}
+
+starts_unasked() {
+	hook_remove && starts_anew && mrmd_says "libvirt did not ask" && hook_put && unasked 1
+}
+
+# It does so in a thread of its own.
+reloads() {
+	kill -HUP "$(cat /run/libvirtd.pid)" && wait_until "$slow" asks_again
+}
+
+asks_again() {
+	starts_anew && unasked 0
+}
+
 sets_config() {
 	mrmctl_sets b min=64MiB salt=s && xml_has b 'min="64MiB"' --config
 }
@@ -140,11 +173,13 @@ does_not_fit() {
 
 # A guest that was admitted and is on its way: what it will have always nobody else gets, but
 # what is left.  Of 203 MiB that are unreserved it will have all of its 128, as it has no balloon
-# and there is no swap; the other one keeps 64.
+# and there is no swap; the other one keeps 64.  The next mrmd knows it, too.
 is_promised() {
 	local saved failed=0
 	saved=$(counter limit_bytes) && echo $((216 << 20)) >"$mrm/limit_bytes" &&
 		virsh -q dumpxml --inactive b | "$mrmctl" admit b &&
+		mrmd_kill && mrmd_start --metrics "$metrics" &&
+		wait_until 20 mrmd_knows a listed true &&
 		mrmctl_refuses "guests that are starting" --live a min=100MiB &&
 		vm_counter_is a min_bytes -eq 0 && mrmctl_sets --live a min=10MiB &&
 		"$mrmctl" admit --stop b && mrmctl_sets --live a min=100MiB || failed=1
@@ -236,6 +271,7 @@ check "mrmctl repairs nothing that it does not understand" mrmctl_refuses mni a 
 settings a "salt='two'" --live
 check "mrmctl sets the running guest and its XML" sets_both
 check "or the running guest alone" sets_live
+check "and whether it shares, or has large pages" sets_switches
 check "or a guest that is off" sets_config
 check "it refuses what cannot be" mrmctl_refuses "is more than its memory" b min=1GiB
 check "and a guest that is not there" mrmctl_refuses "no such guest" nobody salt=x
@@ -313,4 +349,8 @@ check "or has all of its memory" has_setting a max_bytes $((mib << 20))
 check "mrmd ends" mrmd_end
 virsh -q destroy a
 check "guests start without it" guest_start a
+check "it starts once more" mrmd_start --metrics "$metrics"
+check "it finds libvirt" wait_until 20 connected
+check "that libvirt does not know its hook is noticed" starts_unasked
+check "until it is reloaded" reloads
 test_end

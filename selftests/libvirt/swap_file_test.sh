@@ -71,6 +71,11 @@ restore() {
 	virsh -q restore "$saved" && memcheck_goes_on a
 }
 
+# status TEXT FILTER - mrmctl says that, and to programs what makes the filter true.
+status() {
+	"$mrmctl" status | grep -F "$1" && "$mrmctl" status --json | jq -e "$2"
+}
+
 starts_mrmd() {
 	mrmd_start --swap "$files"
 }
@@ -103,6 +108,8 @@ define b $((2 * mib))
 define a "$mib" --run 'memcheck -t -i 1000 40' --devices "<memballoon model='none'/>"
 check "a guest without a balloon starts" start a
 check "it has a swap file" has_file a
+check "mrmctl tells so" status "swap files in $files, where " \
+	".swap.directory == \"$files\" and .guests[0].swap == \"yes\""
 check "one whose file does not fit beside it is refused in words" \
 	start_refused b "is to have a swap file of 256.0 MiB"
 check "it fills its memory" memcheck_goes_on a
@@ -145,6 +152,8 @@ check "one of which too much cannot be taken is refused in words" \
 limit 220
 check "one that fits starts" guest_start a
 check "it is known" wait_until 20 vm_text_is a balloon_state absent
+check "mrmctl tells that it has no file" status "no swap files" \
+	'.swap == null and .guests[0].swap == "no"'
 check "it may have a higher min" sets_min
 check "it is not promised to another" start_refused b "MiB cannot be taken from others"
 check "who fits beside it starts" guest_start c

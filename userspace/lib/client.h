@@ -9,6 +9,9 @@ struct json_object;
 #define MRM_SWAP "/var/lib/mrm/swap"
 #define MRM_SOCKET MRM_RUN "/mrmd.sock"
 
+/* What libvirt runs before a guest starts. */
+#define MRM_HOOK "/etc/libvirt/hooks/qemu.d/mrm"
+
 /* So long an answer of mrmd is waited for. */
 #define MRM_CLIENT_SECONDS 10
 

@@ -403,41 +403,54 @@ static void look_at_huge_pages(struct examination *x)
 		     huge * kib / 1024, total / 1024);
 }
 
-static bool mrmd_answers(void)
+/* And how many guests started without being asked for.  Somebody who may not ask does not know. */
+static bool mrmd_answers(int64_t *unasked)
 {
 	struct json_object *request = json_object_new_object(), *answer;
 	int error;
 
+	*unasked = 0;
 	json_add(request, "do", json_object_new_string("status"));
 	error = mrm_ask(MRM_SOCKET, request, &answer);
-	/* Somebody who may not ask does not know. */
 	if (error)
 		return error == -EACCES;
+	*unasked = json_object_get_int64(json_object_object_get(answer, "unasked_starts"));
 	json_object_put(answer);
 	return true;
+}
+
+static void look_at_hook(struct examination *x, int64_t unasked)
+{
+	if (!there(x, MRM_HOOK))
+		tell(x, HINT,
+		     "put libvirt-hook there, and have libvirt look: systemctl reload libvirtd",
+		     MRM_HOOK " is not there: no start is refused that does not fit");
+	else if (unasked)
+		tell(x, PROBLEM, "systemctl reload libvirtd, or virtqemud",
+		     "libvirt does not know its hook for admission: guests that started unasked: "
+		     "%" PRId64,
+		     unasked);
+	else
+		tell(x, FINE, NULL, "libvirt's hook for admission is installed");
 }
 
 /* What a host with libvirt needs besides the module, to balance memory. */
 static void look_at_mrmd(struct examination *x)
 {
+	int64_t unasked = 0;
+
 	if (!there(x, "/etc/libvirt"))
 		return;
 	if (!there(x, MRM_SOCKET))
 		tell(x, HINT, "systemctl enable --now mrmd",
 		     "mrmd does not run: no balloon moves, and settings in the guests' XML are not "
 		     "applied");
-	else if (*x->options->host || mrmd_answers())
+	else if (*x->options->host || mrmd_answers(&unasked))
 		tell(x, FINE, NULL, "mrmd runs");
 	else
 		tell(x, PROBLEM, "systemctl restart mrmd; its log is in journalctl -u mrmd",
 		     "mrmd does not answer");
-	if (there(x, "/etc/libvirt/hooks/qemu.d/mrm"))
-		tell(x, FINE, NULL, "libvirt's hook for admission is installed");
-	else
-		tell(x, HINT,
-		     "put libvirt-hook there, and have libvirt look: systemctl reload libvirtd",
-		     "/etc/libvirt/hooks/qemu.d/mrm is not there: no start is refused that does not "
-		     "fit");
+	look_at_hook(x, unasked);
 }
 
 static void look_at_all(struct examination *x)

@@ -34,6 +34,7 @@ static int print_guests(struct json_object *guests)
 		{ .heading = "BALLOON", .right = true },
 		{ .heading = "TARGET", .right = true },
 		{ .heading = "STATE" },
+		{ .heading = "SWAP" },
 	};
 	struct mrm_table table;
 	size_t i;
@@ -50,10 +51,40 @@ static int print_guests(struct json_object *guests)
 		add_size(&table, guest, "balloon_bytes");
 		add_size(&table, guest, "balloon_target_bytes");
 		mrm_table_add(&table, json_object_get_string(get(guest, "balloon_state")));
+		/* An mrmd before this did not say. */
+		mrm_table_add(&table, get(guest, "swap")
+					      ? json_object_get_string(get(guest, "swap"))
+					      : "-");
 	}
 	error = mrm_table_print(&table, stdout);
 	mrm_table_free(&table);
 	return error ? complain_read("guests", error) : STATUS_OK;
+}
+
+static void print_room(struct json_object *answer)
+{
+	uint64_t starting = json_object_get_uint64(get(answer, "starting_bytes"));
+	struct json_object *swap = get(answer, "swap");
+	char text[MRM_UNIT_MAX];
+
+	if (starting)
+		printf("%s MiB are for guests that are starting\n",
+		       mrm_format_mib(text, sizeof(text), starting));
+	if (!swap) {
+		printf("no swap files\n");
+		return;
+	}
+	printf("swap files in %s, where %s MiB are free",
+	       json_object_get_string(get(swap, "directory")),
+	       mrm_format_mib(text, sizeof(text), json_object_get_uint64(get(swap, "free_bytes"))));
+	if (json_object_get_uint64(get(swap, "wiping_bytes")))
+		printf("; %s MiB are being wiped",
+		       mrm_format_mib(text, sizeof(text),
+				      json_object_get_uint64(get(swap, "wiping_bytes"))));
+	if (json_object_get_int64(get(swap, "files_not_wiped")))
+		printf("; files that could not be wiped: %s",
+		       json_object_get_string(get(swap, "files_not_wiped")));
+	printf("\n");
 }
 
 static int run(const struct options *options, int argc, char **argv)
@@ -72,6 +103,7 @@ static int run(const struct options *options, int argc, char **argv)
 	printf("mrmd %s, libvirt %s, kvm_mrm %s\n", json_object_get_string(get(answer, "version")),
 	       json_object_get_boolean(get(answer, "libvirt")) ? "connected" : "not connected",
 	       json_object_get_boolean(get(answer, "kvm_mrm")) ? "loaded" : "not loaded");
+	print_room(answer);
 	status = print_guests(get(answer, "guests"));
 	json_object_put(answer);
 	return status;
@@ -81,10 +113,12 @@ const struct command command_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "show what mrmd does",
-	.help = "Shows whether mrmd has libvirt and kvm_mrm, and for each guest: its size, what its\n"
-		"balloon holds and should hold, in MiB, and how the balloon is: ok, booting (no\n"
-		"driver so far), driverless (none for five minutes), unresponsive (has ignored a\n"
-		"target for 20 s), absent, none (without libvirt nobody drives it).\n",
+	.help = "Shows whether mrmd has libvirt and kvm_mrm, what room there is for swap files, and\n"
+		"for each guest: its size, what its balloon holds and should hold, in MiB; how the\n"
+		"balloon is: ok, booting (no driver so far), driverless (none for five minutes),\n"
+		"unresponsive (has ignored a target for 20 s), absent, none (without libvirt\n"
+		"nobody drives it); and whether it has its swap file: yes, waiting (until its min\n"
+		"and max are known), making, no.\n",
 	.options = "",
 	.run = run,
 };

@@ -59,4 +59,7 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 uint64_t admission_promised(struct admitted **list, uint64_t now);
 void admission_done(struct admitted **list, const char *name);
 
+int admission_save(const struct admitted *list, const char *path);
+int admission_load(struct admitted **list, const char *path);
+
 #endif

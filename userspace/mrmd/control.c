@@ -25,6 +25,7 @@
 #include <libvirt/libvirt.h>
 
 #include "admission.h"
+#include "client.h"
 #include "control.h"
 #include "guest.h"
 #include "kept.h"
@@ -53,15 +54,45 @@ struct client {
 	size_t sent;
 };
 
+/* For the mrmd after us: clocks that start with the host go on, and so do promises. */
+#define PROMISES MRM_RUN "/admitted.json"
+
 static struct admitted *starting;
+
+static void save_promises(void)
+{
+	int error = admission_save(starting, PROMISES);
+
+	if (error)
+		log_warning("%s: %s: what is promised now an mrmd that is restarted does not know",
+			    PROMISES, strerror(-error));
+}
+
+static void drop_promise(const char *name)
+{
+	admission_done(&starting, name);
+	save_promises();
+}
+
+/* Has anybody asked for a guest, and how many were seen to start though nobody has. */
+static bool asked_for_one;
+static unsigned int unasked;
 
 /**
  * control_started() - the kernel knows the min of a guest, and its swap file is seen to next
  * @name: of the guest
+ * @seen: libvirt said that it started, so that it should have asked before
  */
-void control_started(const char *name)
+void control_started(const char *name, bool seen)
 {
-	admission_done(&starting, name);
+	drop_promise(name);
+	if (asked_for_one || !seen)
+		return;
+	if (!unasked++)
+		log_warning("guest %s has started, and libvirt did not ask before: guests start "
+			    "that do not fit; it looks for its hook, " MRM_HOOK
+			    ", when it is reloaded: systemctl reload libvirtd, or virtqemud",
+			    name);
 }
 
 /**
@@ -107,6 +138,8 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 	bool unused;
 	int error;
 
+	asked_for_one = true;
+	unasked = 0;
 	error = xml ? mrm_domain_parse(xml, &domain) : -EINVAL;
 	if (error) {
 		snprintf(why, MRM_WHY_MAX, "this is not the XML of a domain");
@@ -123,6 +156,7 @@ static int admit(struct json_object *request, char why[MRM_WHY_MAX])
 		host.kept = kept_beyond_mins(&reach, 0, 0, &unused);
 	}
 	error = admission_ask(&starting, &domain, &host, now_ms(), why);
+	save_promises();
 	if (error)
 		log_notice("a start is refused: %s", why);
 	mrm_domain_free(&domain);
@@ -137,7 +171,7 @@ static int release(struct json_object *request, char why[MRM_WHY_MAX])
 		snprintf(why, MRM_WHY_MAX, "no name");
 		return -EINVAL;
 	}
-	admission_done(&starting, name);
+	drop_promise(name);
 	return 0;
 }
 
@@ -158,6 +192,23 @@ static struct json_object *describe(const struct guest *guest)
 	add(object, "balloon_bytes", json_object_new_uint64(holds));
 	add(object, "balloon_target_bytes", json_object_new_uint64(guest->hold));
 	add(object, "balloon_step_bytes", json_object_new_uint64(balloon->step));
+	add(object, "swap", json_object_new_string(guest->listed ? swap_word(&guest->vm) : "no"));
+	return object;
+}
+
+/* NULL, which is null in JSON, without swap. */
+static struct json_object *describe_swap(void)
+{
+	struct json_object *object;
+	struct swap_room room;
+
+	if (!swap_room(&room))
+		return NULL;
+	object = json_object_new_object();
+	add(object, "directory", json_object_new_string(room.directory));
+	add(object, "free_bytes", json_object_new_uint64(room.free));
+	add(object, "wiping_bytes", json_object_new_uint64(room.wiping));
+	add(object, "files_not_wiped", json_object_new_int64(room.kept));
 	return object;
 }
 
@@ -173,6 +224,8 @@ static void status(struct json_object *answer)
 	add(answer, "kvm_mrm", json_object_new_boolean(module_root() != NULL));
 	add(answer, "starting_bytes",
 	    json_object_new_uint64(admission_promised(&starting, now_ms())));
+	add(answer, "swap", describe_swap());
+	add(answer, "unasked_starts", json_object_new_int64(unasked));
 	add(answer, "guests", list);
 }
 
@@ -332,6 +385,10 @@ int control_init(const char *path)
 		close(fd);
 		return -EADDRINUSE;
 	}
+	if (admission_load(&starting, PROMISES))
+		log_warning("%s is not understood: it is forgotten what is promised to guests that "
+			    "are starting",
+			    PROMISES);
 	unlink(path);
 	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0)

@@ -151,11 +151,13 @@ static void apply(struct guest *guest, uint64_t promised)
 	if (refusal.ended)
 		guest->listed = false;
 	else if (!refusal.full || !said)
-		log_info("guest %s (pid %d): shares %s, min %s, max %s, %s", guest->name,
+		log_info("guest %s (pid %d): shares %s, min %s, max %s, %s%s%s", guest->name,
 			 (int)guest->pid, *all.text[MRM_SHARES] ? all.text[MRM_SHARES] : "normal",
 			 *all.text[MRM_MIN] ? all.text[MRM_MIN] : "0",
 			 *all.text[MRM_MAX] ? all.text[MRM_MAX] : "its size",
-			 *all.text[MRM_SALT] ? "with a salt" : "no salt");
+			 *all.text[MRM_SALT] ? "with a salt" : "no salt",
+			 mrm_settings_off(&all, MRM_SHARE) ? ", not shared" : "",
+			 mrm_settings_off(&all, MRM_LARGE) ? ", no large pages" : "");
 }
 
 static int tell_file(const struct guest *guest, const char *file, const char *value)
@@ -251,7 +253,8 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 	guest->steered |= read_or_0(guest, "balloon_bytes") != 0;
 	/* It has been admitted beside all that was promised to others. */
 	apply(guest, 0);
-	control_started(guest->name);
+	control_started(guest->name, guest->seen);
+	guest->seen = false;
 }
 
 static uint64_t promised_beside(const struct guest *guest)

@@ -33,6 +33,7 @@ struct guest_driver {
  * @pid: of its QEMU process; 0 while it is not known
  * @driver: how it is reached
  * @handle: the driver's
+ * @seen: libvirt said that it started, and the kernel has not had it in its list since
  * @known: the driver has told about it
  * @vm: what the kernel knows it as, valid while @listed
  * @listed: the kernel has it in its list
@@ -56,6 +57,7 @@ struct guest {
 	pid_t pid;
 	const struct guest_driver *driver;
 	void *handle;
+	bool seen;
 	bool known;
 	struct mrm_vm vm;
 	bool listed;

@@ -432,6 +432,7 @@ bool swap_room(struct swap_room *room)
 	for (swap = swaps; swap; swap = swap->next) {
 		size = swap->bytes;
 		has = size_now(swap, &size);
+		room->kept += swap->state == SWAP_KEPT;
 		if (swap->state == SWAP_WIPING)
 			room->wiping += has;
 		else if (swap->state != SWAP_NONE && swap->state != SWAP_KEPT && size > has)
@@ -439,6 +440,33 @@ bool swap_room(struct swap_room *room)
 	}
 	room->free = room->free > lacking ? room->free - lacking : 0;
 	return true;
+}
+
+/**
+ * swap_word() - whether a VM has its swap file
+ * @vm: the VM
+ *
+ * Return: a word for people.
+ */
+const char *swap_word(const struct mrm_vm *vm)
+{
+	const struct swap *swap;
+
+	for (swap = swaps; swap; swap = swap->next) {
+		if (swap->vm.pid != vm->pid || swap->vm.node != vm->node)
+			continue;
+		switch (swap->state) {
+		case SWAP_NEW:
+			return "waiting";
+		case SWAP_MAKING:
+			return "making";
+		case SWAP_GIVEN:
+			return "yes";
+		default:
+			break;
+		}
+	}
+	return "no";
 }
 
 /* Files of an mrmd before us. */

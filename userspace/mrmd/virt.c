@@ -374,10 +374,14 @@ static int lifecycle(virConnectPtr conn, virDomainPtr handle, int event, int det
 	(void)conn;
 	(void)detail;
 	(void)data;
-	if (event == VIR_DOMAIN_EVENT_STARTED)
+	if (event == VIR_DOMAIN_EVENT_STARTED) {
 		begin(handle);
-	else if (event == VIR_DOMAIN_EVENT_STOPPED && domain)
+		domain = find(handle);
+		if (domain)
+			domain->guest->seen = true;
+	} else if (event == VIR_DOMAIN_EVENT_STOPPED && domain) {
 		end(domain);
+	}
 	return 0;
 }
 

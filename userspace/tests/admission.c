@@ -2,7 +2,9 @@
 /* Which guests may start. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admission.h"
 #include "tap.h"
@@ -33,6 +35,56 @@ static int ask_swap(const char *name, const char *min, const char *max, uint64_t
 	mrm_settings_put(&domain.settings, MRM_MIN, min, domain.wrong);
 	mrm_settings_put(&domain.settings, MRM_MAX, max, domain.wrong);
 	return admission_ask(&list, &domain, &host, 0, why);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		exit(2);
+}
+
+static void drop_all(void)
+{
+	while (list)
+		admission_done(&list, list->name);
+}
+
+/* What one mrmd has promised the next one knows. */
+static void test_file(void)
+{
+	char dir[] = "/tmp/mrmd-test-XXXXXX", path[64];
+
+	if (!mkdtemp(dir))
+		exit(2);
+	snprintf(path, sizeof(path), "%s/admitted", dir);
+	tap_ok(!admission_load(&list, path) && !list, "without a file nothing is promised");
+	ask("a \"b\"", "100MiB", 1024 * MIB, 0);
+	ask("c", "10MiB", 1024 * MIB, 7);
+	list->swap = 1ull << 63;
+	tap_ok(!admission_save(list, path), "promises are noted");
+	drop_all();
+	tap_ok(!admission_load(&list, path) && list && list->next && !list->next->next,
+	       "and known again");
+	tap_ok(admission_promised(&list, 1) == 114 * MIB, "with what they are");
+	tap_ok(list->swap == 1ull << 63 || list->next->swap == 1ull << 63, "all of it");
+	tap_ok(admission_promised(&list, ADMISSION_MS + 1) == 12 * MIB, "for as long");
+	admission_done(&list, "c");
+	tap_ok(!list, "under their names");
+	tap_ok(!admission_save(list, path) && access(path, F_OK), "nothing promised is no file");
+
+	write_file(path, "[{\"name\":\"a\",\"bytes\":1,\"swap\":0,\"until_ms\":9},"
+			 "{\"name\":\"b\",\"bytes\":\"1\",\"swap\":0,\"until_ms\":9},7]");
+	tap_ok(admission_load(&list, path) == -EINVAL && list && !list->next,
+	       "what is not understood is left out");
+	drop_all();
+	write_file(path, "[{");
+	tap_ok(admission_load(&list, path) == -EINVAL && !list, "junk is no promise");
+	unlink(path);
+	rmdir(dir);
+	tap_ok(admission_save(&(struct admitted){ .name = "a" }, path) == -ENOENT,
+	       "a directory that is gone is an error");
 }
 
 static void test_room(void)
@@ -180,6 +232,7 @@ void test_admission(void)
 	admission_done(&list, "c");
 	admission_done(&list, "b");
 	tap_ok(!list, "nothing is left");
+	test_file();
 	test_room();
 	test_kept();
 }
