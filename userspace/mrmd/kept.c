@@ -19,7 +19,7 @@
 	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |          \
 	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_CONSUMED_BYTES) |  \
 	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) | \
-	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE))
+	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) | MRM_WANT_TEXT(MRM_VM_STATE))
 
 /**
  * kept_reach() - how far the host gets without swap
@@ -46,7 +46,26 @@ static bool has_balloon(const struct mrm_vm *vm)
 	       is_in(vm, BALLOON_UNRESPONSIVE);
 }
 
-static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
+/* Nothing that is locked is discarded, zipped or swapped, nor what a device may reach. */
+static bool keeps_all(const struct mrm_vm *vm)
+{
+	static const char *const states[] = { "locked", "pinned", "device assigned" };
+	size_t i;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (!strcmp(vm->text[MRM_VM_STATE], states[i]))
+			return true;
+	return false;
+}
+
+/**
+ * kept_by() - what a VM that runs keeps without swap, whatever its min
+ * @vm: the VM
+ * @reach: from kept_reach()
+ *
+ * Return: bytes.
+ */
+uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
 {
 	const uint64_t *value = vm->value;
 	uint64_t kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), reach);
@@ -56,6 +75,8 @@ static uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *r
 	/* Of huge pages and the like nothing can be taken. */
 	if (!value[MRM_VM_ADOPTED_BYTES])
 		return value[MRM_VM_CONSUMED_BYTES];
+	if (keeps_all(vm))
+		return value[MRM_VM_SIZE_BYTES];
 	/* One that was handed a file by somebody else, or by an mrmd before us. */
 	return kept > file ? kept - file : 0;
 }

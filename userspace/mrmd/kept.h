@@ -7,7 +7,9 @@
 #include <sys/types.h>
 
 #include "admission.h"
+#include "vm.h"
 
+uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach);
 bool kept_reach(struct admission_reach *reach);
 uint64_t kept_beyond_mins(const struct admission_reach *reach, pid_t pid, uint64_t min,
 			  bool *covered);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admission.h"
+#include "kept.h"
 #include "tap.h"
 
 #define MIB (1ull << 20)
@@ -35,6 +36,29 @@ static int ask_swap(const char *name, const char *min, const char *max, uint64_t
 	mrm_settings_put(&domain.settings, MRM_MIN, min, domain.wrong);
 	mrm_settings_put(&domain.settings, MRM_MAX, max, domain.wrong);
 	return admission_ask(&list, &domain, &host, 0, why);
+}
+
+/* What one keeps that has 400 MiB, in this state. */
+static uint64_t keeps(const char *share_state, const char *balloon_state)
+{
+	static const struct admission_reach reach = { .balloon_max = 65, .zip_max = 10 };
+	struct mrm_vm vm = { 0 };
+
+	vm.value[MRM_VM_SIZE_BYTES] = 400 * MIB;
+	vm.value[MRM_VM_ADOPTED_BYTES] = 400 * MIB;
+	snprintf(vm.text[MRM_VM_STATE], sizeof(vm.text[0]), "%s", share_state);
+	snprintf(vm.text[MRM_VM_BALLOON_STATE], sizeof(vm.text[0]), "%s", balloon_state);
+	return kept_by(&vm, &reach) / MIB;
+}
+
+static void test_running(void)
+{
+	tap_ok(keeps("on", "ok") == 100 && keeps("off", "booting") == 100,
+	       "of one that runs a balloon and compression take three quarters");
+	tap_ok(keeps("on", "absent") == 360, "compression alone a tenth");
+	tap_ok(keeps("locked", "ok") == 400 && keeps("pinned", "ok") == 400 &&
+		       keeps("device assigned", "ok") == 400,
+	       "nothing of one that is locked, pinned, or has a device");
 }
 
 static void write_file(const char *path, const char *text)
@@ -233,6 +257,7 @@ void test_admission(void)
 	admission_done(&list, "b");
 	tap_ok(!list, "nothing is left");
 	test_file();
+	test_running();
 	test_room();
 	test_kept();
 }
