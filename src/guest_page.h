@@ -77,6 +77,7 @@ void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n);
 int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash);
 void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index, struct page *frame);
+bool mrm_guest_pages_may_take(struct mrm_vm *vm);
 unsigned int mrm_guest_pages_take(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 				  struct mrm_taken *taken);
 unsigned int mrm_guest_page_zip(struct mrm_vm *vm, unsigned long index, struct page *frame);

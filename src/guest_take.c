@@ -13,8 +13,13 @@
 #include "vm.h"
 #include "zip.h"
 
-/* May it become anything but nothing? */
-static bool may_keep(struct mrm_vm *vm)
+/**
+ * mrm_guest_pages_may_take() - may guest pages that hold anything be taken?
+ * @vm: the VM
+ *
+ * Return: false if there is no room for what they hold, or no way to get it there now.
+ */
+bool mrm_guest_pages_may_take(struct mrm_vm *vm)
 {
 	return mrm_zip_may(vm) || (mrm_swap_free_slots(vm) && !mrm_guest_swap_waits(vm));
 }
@@ -27,7 +32,7 @@ static bool may_keep(struct mrm_vm *vm)
 static bool lock_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 		     struct page **frames, unsigned int *resident)
 {
-	bool mapped = false, all = may_keep(vm);
+	bool mapped = false, all = mrm_guest_pages_may_take(vm);
 	unsigned int i;
 
 	*resident = mrm_guest_pages_get_private(vm, first, pages, true, frames);

@@ -95,10 +95,13 @@ static void scan(struct mrm_vm *vm, unsigned long index)
 		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
 }
 
-/* Break the one that a guest page is in, and share what can be shared of it. */
+/*
+ * Break the one that a guest page is in, and share what can be shared of it; but while memory is
+ * plentiful that is the scanner's, in its own time.
+ */
 static void break_and_share(struct mrm_vm *vm, unsigned long index)
 {
-	if (!mrm_share_break_large(vm, index, NULL))
+	if (!mrm_share_break_large(vm, index, NULL) && is_short())
 		scan(vm, index);
 }
 

@@ -12,6 +12,7 @@
 #include "block.h"
 #include "compat.h"
 #include "counters.h"
+#include "guest_large.h"
 #include "guest_page.h"
 #include "guest_swap.h"
 #include "reclaim.h"
@@ -140,6 +141,23 @@ static bool draw(struct mrm_vm *vm, unsigned long *index)
 }
 
 /*
+ * Break the large frame that a guest page is in, unless that were in vain: there is no way to
+ * take its parts, and as far as is known none of them can be shared.  Return: those that became
+ * nothing.
+ */
+static unsigned int break_large(struct mrm_vm *vm, unsigned long index)
+{
+	struct mrm_large_look look;
+	unsigned int parts;
+
+	if (!mrm_guest_pages_may_take(vm) && mrm_guest_large_look(vm, index, &look) &&
+	    look.scanned && !look.saves && !look.broken)
+		return 0;
+	mrm_share_break_large(vm, index, &parts);
+	return parts;
+}
+
+/*
  * From one run of a VM's guest pages.  Return: guest pages that were looked at, 0 if there are
  * none; *freed: bytes, where to add what that brought, or will when it is written.
  */
@@ -154,7 +172,7 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	first = round_down(index, RUN);
 	/* This frees more than it takes, and there may be nothing else to take. */
 	flags = memalloc_noreclaim_save();
-	mrm_share_break_large(vm, index, &parts);
+	parts = break_large(vm, index);
 	taken.bytes = (parts + mrm_share_try_block(vm, first, RUN)) * PAGE_SIZE;
 	/* Before what is taken now finds none: what was zipped last is wanted soonest. */
 	if (READ_ONCE(mrm_zip_max) && !mrm_zip_has_room(vm, RUN))

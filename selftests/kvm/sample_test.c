@@ -308,7 +308,8 @@ static void test_others(int method, unsigned int b)
 	}
 	if (b == 0) {
 		tap_equal(read_from_outside(&p, 100, 50), 0, "process_vm_readv()");
-		seen(&p, 50, false, "process_vm_readv()", method, b);
+		/* Through the kernel's own mapping: a read leaves no trace in a PMD on x86. */
+		seen(&p, 50, true, "process_vm_readv()", method, b);
 		work.first = 300;
 		work.count = 64;
 		if (disk) {
