@@ -140,7 +140,8 @@ static int replace_all(struct mrm_vm *vm, unsigned long first, struct page *larg
 			i++;
 		}
 		xas_unlock(&xas);
-	} while (xas_nomem(&xas, GFP_KERNEL | MRM_SPARE));
+		/* Not for memory, nor for the cgroup to be below its limit: so much is locked. */
+	} while (xas_nomem(&xas, GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC));
 	set_active_memcg(old);
 	/* A part is never barred from sharing: when it is private again that is seen anew. */
 	mrm_count(vm, MRM_INELIGIBLE, -barred);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/delay.h>
 #include <linux/kvm_host.h>
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
@@ -6,6 +7,7 @@
 #include "sample_small.h"
 
 #define LEVEL_2M	0	/* in kvm_arch_memory_slot.lpage_info */
+#define TRIES		20	/* for slots_lock, which is kept for the time of a dirty log */
 
 static void add(struct kvm *kvm, struct kvm_lpage_info *info, int n)
 {
@@ -69,13 +71,21 @@ bool mrm_small_begin(struct mrm_small *s, struct kvm *kvm, unsigned long address
  * @s: from mrm_small_begin()
  * @kvm: the same struct kvm, with a reference
  *
- * Context: May sleep; as mrm_small_begin().
+ * slots_lock is waited for some ms, as nobody would lower the count later; not for ever, see
+ * mrm_small_begin().
+ *
+ * Context: May sleep.
  */
 void mrm_small_end(struct mrm_small *s, struct kvm *kvm)
 {
-	if (mutex_trylock(&kvm->slots_lock)) {
-		if (kvm_memslots(kvm)->generation == s->generation)
-			add(kvm, s->info, -1);
-		mutex_unlock(&kvm->slots_lock);
+	unsigned int i;
+
+	for (i = 0; !mutex_trylock(&kvm->slots_lock); i++) {
+		if (i == TRIES)
+			return;
+		usleep_range(50, 200);
 	}
+	if (kvm_memslots(kvm)->generation == s->generation)
+		add(kvm, s->info, -1);
+	mutex_unlock(&kvm->slots_lock);
 }

@@ -11,8 +11,9 @@
  * (kvm_lpage_info.disallow_lpage); being sampled is one more reason.  The count lies in memory
  * that comes and goes with the slot.  It is raised and lowered with slots_lock held, which keeps
  * slots as they are, and lowered only if no slot of the VM has changed since, by the generation
- * that KVM counts: else it stays, and 2 MiB are mapped in 4 KiB until that slot goes.  A VM whose
- * slots have changed of late, as they do while it starts, is not sampled so.
+ * that KVM counts: else it stays, and 2 MiB are mapped in 4 KiB until that slot goes; as they do
+ * if the process has slots_lock for longer than it is waited for.  A VM whose slots have changed
+ * of late, as they do while it starts, is not sampled so.
  */
 #ifndef MRM_SAMPLE_SMALL_H
 #define MRM_SAMPLE_SMALL_H

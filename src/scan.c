@@ -131,15 +131,20 @@ static bool begin_pass(struct mrm_vm *vm)
 	mutex_lock(&vm->ranges_lock);
 	list_for_each_entry(r, &vm->ranges, node)
 		n += r->reason == MRM_ADOPTED;
+	mutex_unlock(&vm->ranges_lock);
+	/* Without the lock: who frees memory takes it.  Nobody is to be killed for this. */
 	if (n)
-		/* Nobody is to be killed for it: who frees memory may wait for ranges_lock. */
 		s->spans = kcalloc(n, sizeof(*s->spans), GFP_KERNEL | MRM_SPARE);
+	mutex_lock(&vm->ranges_lock);
 	if (s->spans) {
 		list_for_each_entry(r, &vm->ranges, node) {
 			struct mrm_span *span = &s->spans[s->nr_spans];
 
 			if (r->reason != MRM_ADOPTED)
 				continue;
+			/* What came meanwhile waits for the next pass. */
+			if (s->nr_spans == n)
+				break;
 			span->first = r->first;
 			span->pages = r->pages;
 			span->block = blocks;

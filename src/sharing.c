@@ -55,7 +55,8 @@ static int count(struct mrm_vm *vm, struct mrm_sharing *out)
 	struct page *frame;
 	int err = 0;
 
-	xa_init(&seen);
+	/* Up to 576 bytes a frame: they are the reader's, and nobody is to be killed for them. */
+	xa_init_flags(&seen, XA_FLAGS_ACCOUNT);
 	while (err != -ENOMEM && xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_SHARED)) {
 		frame = mrm_guest_page_get(vm, index);
 		if (frame && mrm_frame_is_shared(frame)) {
@@ -64,7 +65,8 @@ static int count(struct mrm_vm *vm, struct mrm_sharing *out)
 			shared++;
 			parts += div_u64(1ULL << PART_SHIFT, max(refs, 1L));
 			/* -EBUSY: a name of mine twice, saved within the VM. */
-			err = xa_insert(&seen, page_to_pfn(frame), xa_mk_value(0), GFP_KERNEL);
+			err = xa_insert(&seen, page_to_pfn(frame), xa_mk_value(0),
+					GFP_KERNEL | MRM_SPARE);
 			different += !err;
 		}
 		if (frame)
