@@ -127,7 +127,7 @@ static void test_switches(void)
 
 static void test_discard(void)
 {
-	long discarded;
+	long discarded, scanned;
 
 	start(PAGES);
 	/* From then on what is read there of what was discarded needs no memory. */
@@ -143,6 +143,7 @@ static void test_discard(void)
 	tap_equal(mrm_vm_get(vm.pid, "large_held_bytes"), 0, "nothing is held");
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 0, "none was broken");
 
+	scanned = mrm_vm_get(vm.pid, "scanned_pages");
 	tap_equal(process_discard(&vm, 4 * PARTS + 7, 1), 0, "one page is discarded");
 	are(LARGE - 4, PAGES - 3 * PARTS - 1, "one page is discarded");
 	/* Its neighbours may be moving out. */
@@ -159,6 +160,8 @@ static void test_discard(void)
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "their memory comes back");
 	tap_equal(mrm_vm_get(vm.pid, "discarded_pages") - discarded, 4 * PARTS + 1,
 		  "all were counted");
+	tap_equal(mrm_vm_get(vm.pid, "scanned_pages"), scanned,
+		  "what is left was not scanned, as the scanner is off");
 	end("after discards");
 }
 
@@ -365,6 +368,26 @@ static void test_taken(void)
 	end("after it was taken");
 }
 
+/* Each page is unlike all others, and there is nowhere to put it. */
+static void test_in_vain(void)
+{
+	long i;
+
+	start(PAGES);
+	mrm_set("zip_max", "0");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = 1 + i;
+	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
+		tap_bail("RAM is not filled");
+	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
+	are(LARGE, PAGES, "nothing equals anything");
+	mrm_vm_reclaim(vm.pid, 4 * MiB);
+	are(LARGE, PAGES, "none is broken in vain");
+	tap_equal(mrm_vm_get(vm.pid, "reclaimed_bytes"), 0, "nothing was taken");
+	mrm_set("zip_max", "10");
+	end("after nothing could be taken");
+}
+
 /* What breaking brings counts: no more are broken than it takes. */
 static void test_brought(void)
 {
@@ -507,6 +530,7 @@ int main(void)
 	test_split();
 	test_taken();
 	test_brought();
+	test_in_vain();
 	test_short();
 	test_equal();
 	test_rebuilt();
