@@ -29,6 +29,7 @@
 #include <linux/fs.h>
 
 #include "disk.h"
+#include "kernel_log.h"
 #include "mrm.h"
 #include "setting.h"
 #include "tap.h"
@@ -490,6 +491,7 @@ static void start_on_files(void)
 
 static void test_full(long seconds, long limit, uint64_t seed)
 {
+	static const char *const words[] = { "the disk of its swap file ", " is full", NULL };
 	unsigned long mib = nr_vms * pages / 256 / FULL_PART;
 	long till, outs;
 	char command[256];
@@ -506,12 +508,14 @@ static void test_full(long seconds, long limit, uint64_t seed)
 	if (mount(command, MOUNT, "ext4", 0, NULL))
 		tap_bail("cannot mount %s: %s", command, strerror(errno));
 	start_on_files();
+	kernel_log_from_now();
 	begin(seconds, seed);
 	till = now_ms() + seconds * 1000;
 	press(&w, limit);
 	do {
 		look(&w);
 	} while (now_ms() < till);
+	tap_ok(kernel_log_says((void *)words), "that it was full was said");
 	outs = sum_of("swap_outs");
 	tap_ok(outs > 0, "pages were swapped to it");
 	tap_equal(sum_of("swap_bad_pages"), 0, "no slot was retired because it was full");

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "kernel_log.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
@@ -159,25 +160,6 @@ static long count_signals(struct vm *v, void *arg)
 	return err ? -1 : signals;
 }
 
-static int kernel_log = -1;
-
-/* Has the kernel's log a line with all of these words, since it was opened? */
-static bool is_logged(void *words)
-{
-	const char *const *word;
-	char text[2048];
-	ssize_t n;
-
-	while ((n = read(kernel_log, text, sizeof(text) - 1)) > 0 || errno == EPIPE) {
-		text[n > 0 ? n : 0] = '\0';
-		for (word = words; *word && strstr(text, *word); word++)
-			;
-		if (!*word)
-			return true;
-	}
-	return false;
-}
-
 static long lost(size_t count)
 {
 	return process_call(&vm, count_lost, &count, sizeof(count));
@@ -213,13 +195,11 @@ static void test_guest_meets(void)
 
 	snprintf(page, sizeof(page), "the page at %#lx is lost", (unsigned long)vm.ram);
 	snprintf(name, sizeof(name), "VM %d (", vm.pid);
-	kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	lseek(kernel_log, 0, SEEK_END);
+	kernel_log_from_now();
 	set_table(bad_table());
 	process_send(&vm, count_signals, &work, sizeof(work));
-	tap_ok(wait_until(is_logged, (void *)words, MRM_LONG),
+	tap_ok(wait_until(kernel_log_says, (void *)words, MRM_LONG),
 	       "the guest reads what cannot be read: the log names VM, page and file");
-	close(kernel_log);
 	set_table(good_table());
 	tap_between(process_receive(&vm, MRM_LONG), 1, LONG_MAX,
 		    "it is told by SIGBUS, and finds what was written when the disk is well");
