@@ -207,9 +207,12 @@ static int apply_one(const struct mrm_root *root, const struct mrm_vm *vm,
 	if (!settings->given[which])
 		return 0;
 	value = kernel_value(settings, which, number);
-	/* To let a VM share that does already would have it wait for a look at it again. */
-	if (is_switch(which) && !mrm_vm_read_u64(root, vm->pid, files[which], &now) &&
-	    now == (uint64_t)(*value - '0'))
+	/*
+	 * To let a VM share that does already would have it wait for a look at it again.  To stop
+	 * it again is right: it may have failed half-way.
+	 */
+	if (is_switch(which) && *value == '1' &&
+	    !mrm_vm_read_u64(root, vm->pid, files[which], &now) && now)
 		return 0;
 	if (which == MRM_MIN && !fits(root, vm, mrm_settings_bytes(settings, which), promised))
 		error = -ENOSPC;

@@ -427,8 +427,8 @@ static void look_at_hook(struct examination *x, int64_t unasked)
 		     MRM_HOOK " is not there: no start is refused that does not fit");
 	else if (unasked)
 		tell(x, PROBLEM, "systemctl reload libvirtd, or virtqemud",
-		     "libvirt does not know its hook for admission: guests that started unasked: "
-		     "%" PRId64,
+		     "libvirt does not know its hook for admission, or did not when guests started "
+		     "last: %" PRId64 " unasked",
 		     unasked);
 	else
 		tell(x, FINE, NULL, "libvirt's hook for admission is installed");

@@ -64,12 +64,15 @@ static int print_guests(struct json_object *guests)
 static void print_room(struct json_object *answer)
 {
 	uint64_t starting = json_object_get_uint64(get(answer, "starting_bytes"));
-	struct json_object *swap = get(answer, "swap");
+	struct json_object *swap;
 	char text[MRM_UNIT_MAX];
 
 	if (starting)
 		printf("%s MiB are for guests that are starting\n",
 		       mrm_format_mib(text, sizeof(text), starting));
+	/* An mrmd before this does not say. */
+	if (!json_object_object_get_ex(answer, "swap", &swap))
+		return;
 	if (!swap) {
 		printf("no swap files\n");
 		return;

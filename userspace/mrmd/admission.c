@@ -246,11 +246,15 @@ uint64_t admission_promised(struct admitted **list, uint64_t now)
  * @list: of those admitted
  * @name: of the guest: the kernel knows its min, and its swap file is seen to, or its start
  *        failed
+ *
+ * Return: it had one.
  */
-void admission_done(struct admitted **list, const char *name)
+bool admission_done(struct admitted **list, const char *name)
 {
 	struct admitted **where = find(list, name);
 
-	if (*where)
-		drop(where);
+	if (!*where)
+		return false;
+	drop(where);
+	return true;
 }

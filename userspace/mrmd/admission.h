@@ -57,7 +57,7 @@ uint64_t admission_kept(uint64_t size, bool balloon, const struct admission_reac
 int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 		  const struct admission_host *host, uint64_t now, char why[MRM_WHY_MAX]);
 uint64_t admission_promised(struct admitted **list, uint64_t now);
-void admission_done(struct admitted **list, const char *name);
+bool admission_done(struct admitted **list, const char *name);
 
 int admission_save(const struct admitted *list, const char *path);
 int admission_load(struct admitted **list, const char *path);

@@ -68,10 +68,13 @@ static void save_promises(void)
 			    PROMISES, strerror(-error));
 }
 
-static void drop_promise(const char *name)
+static bool drop_promise(const char *name)
 {
-	admission_done(&starting, name);
-	save_promises();
+	bool promised = admission_done(&starting, name);
+
+	if (promised)
+		save_promises();
+	return promised;
 }
 
 /* Has anybody asked for a guest, and how many were seen to start though nobody has. */
@@ -85,7 +88,8 @@ static unsigned int unasked;
  */
 void control_started(const char *name, bool seen)
 {
-	drop_promise(name);
+	/* It may have been asked for by way of an mrmd before us. */
+	asked_for_one |= drop_promise(name);
 	if (asked_for_one || !seen)
 		return;
 	if (!unasked++)

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "module.h"
 #include "round.h"
+#include "sharing.h"
 #include "swap.h"
 
 struct guest *guests;
@@ -80,11 +81,13 @@ static void note_missing(const char *file)
  * @guest: whose it is
  * @ended: the VM has ended meanwhile
  * @full: there is no room for its min
+ * @salt: its salt is the old one
  */
 struct refusal {
 	const struct guest *guest;
 	bool ended;
 	bool full;
+	bool salt;
 };
 
 static void refused(void *data, const char *file, const char *value, int error)
@@ -92,6 +95,7 @@ static void refused(void *data, const char *file, const char *value, int error)
 	struct refusal *refusal = data;
 	const char *name = refusal->guest->name;
 
+	refusal->salt |= !strcmp(file, "salt");
 	switch (error) {
 	case -ENODEV:
 		refusal->ended = true;
@@ -121,9 +125,10 @@ static void refused(void *data, const char *file, const char *value, int error)
 
 /*
  * What the XML says holds, and what it leaves out is at its default; but a guest
- * whose XML says nothing at all is somebody else's to set.  One that is to start with
- * less than its size is not to have more, unless its XML says how much.  What others
- * were @promised, in bytes, its min cannot take.
+ * whose XML says nothing at all is somebody else's to set, and so are the switches of
+ * which it says nothing, and did not: sharing that was stopped by hand does not begin again.
+ * One that is to start with less than its size is not to have more, unless its XML says how
+ * much.  What others were @promised, in bytes, its min cannot take.
  */
 static void apply(struct guest *guest, uint64_t promised)
 {
@@ -144,6 +149,10 @@ static void apply(struct guest *guest, uint64_t promised)
 	}
 	for (i = 0; i < MRM_SETTINGS; i++)
 		all.given[i] = whole || i == MRM_MAX;
+	all.given[MRM_LARGE] = guest->large || *all.text[MRM_LARGE];
+	guest->large = *all.text[MRM_LARGE];
+	/* It may take long, see below. */
+	all.given[MRM_SHARE] = false;
 	mrm_settings_apply(module_root(), &guest->vm, &all, promised, refused, &refusal);
 	guest->managed = guest->element;
 	guest->limited = limited;
@@ -158,6 +167,9 @@ static void apply(struct guest *guest, uint64_t promised)
 			 *all.text[MRM_SALT] ? "with a salt" : "no salt",
 			 mrm_settings_off(&all, MRM_SHARE) ? ", not shared" : "",
 			 mrm_settings_off(&all, MRM_LARGE) ? ", no large pages" : "");
+	/* Under its old salt it does not begin to. */
+	if (!refusal.salt || mrm_settings_off(&all, MRM_SHARE))
+		sharing_apply(guest);
 }
 
 static int tell_file(const struct guest *guest, const char *file, const char *value)
@@ -248,6 +260,9 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 		return;
 	guest->vm = *vm;
 	guest->listed = true;
+	*guest->sharing = '\0';
+	guest->sharing_busy = false;
+	guest->large = false;
 	guest->told_state = BALLOON_NONE;
 	/* An mrmd before us has told it something. */
 	guest->steered |= read_or_0(guest, "balloon_bytes") != 0;

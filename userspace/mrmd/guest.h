@@ -40,6 +40,9 @@ struct guest_driver {
  * @element: its XML says something about its memory
  * @settings: what it says
  * @managed: settings of it were applied, so their absence means the defaults
+ * @sharing: what it said of share= when that was applied
+ * @sharing_busy: that is being done
+ * @large: it said something of large= when that was applied
  * @current: what it starts with, in bytes, if that is less than its size; or 0
  * @limited: that was applied as its max
  * @refused: there was no room for its min
@@ -64,6 +67,9 @@ struct guest {
 	bool element;
 	struct mrm_settings settings;
 	bool managed;
+	char sharing[MRM_SALT_MAX + 1];
+	bool sharing_busy;
+	bool large;
 	uint64_t current;
 	bool limited;
 	bool refused;

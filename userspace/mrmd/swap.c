@@ -451,6 +451,7 @@ bool swap_room(struct swap_room *room)
 const char *swap_word(const struct mrm_vm *vm)
 {
 	const struct swap *swap;
+	char file[MRM_TEXT_MAX];
 
 	for (swap = swaps; swap; swap = swap->next) {
 		if (swap->vm.pid != vm->pid || swap->vm.node != vm->node)
@@ -466,7 +467,13 @@ const char *swap_word(const struct mrm_vm *vm)
 			break;
 		}
 	}
-	return "no";
+	/* It may have been given one by somebody else. */
+	return module_root() &&
+			       !mrm_vm_read_text(module_root(), vm->pid, "swap_file", file,
+						 sizeof(file)) &&
+			       *file
+		       ? "yes"
+		       : "no";
 }
 
 /* Files of an mrmd before us. */

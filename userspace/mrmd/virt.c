@@ -377,7 +377,8 @@ static int lifecycle(virConnectPtr conn, virDomainPtr handle, int event, int det
 	if (event == VIR_DOMAIN_EVENT_STARTED) {
 		begin(handle);
 		domain = find(handle);
-		if (domain)
+		/* It is said of one that wakes up, too. */
+		if (domain && !domain->guest->listed)
 			domain->guest->seen = true;
 	} else if (event == VIR_DOMAIN_EVENT_STOPPED && domain) {
 		end(domain);

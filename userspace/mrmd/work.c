@@ -4,7 +4,7 @@
  * waits for the start, which waits for a hook, which asks us: made in the event
  * loop it would never end.  One that asks QEMU waits for ever when QEMU hangs.  So
  * all are made in threads, and only their results come to the event loop.  So is what
- * keeps a disk busy for minutes, beside them.
+ * keeps a disk busy for minutes, or waits for a VM's process in the kernel, beside them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,6 +27,8 @@
 
 /* More do not make a disk faster. */
 #define DISK_MAX 2
+
+#define MODULE_MAX 8
 
 static struct work *waiting;
 static unsigned int running[WORK_CLASSES];
@@ -68,6 +70,8 @@ static bool may_start(enum work_class class)
 {
 	if (class == WORK_DISK)
 		return running[WORK_DISK] < DISK_MAX;
+	if (class == WORK_MODULE)
+		return running[WORK_MODULE] < MODULE_MAX;
 	if (class == WORK_SLOW && running[WORK_SLOW] == SLOW_MAX)
 		return false;
 	return running[WORK_QUICK] + running[WORK_SLOW] < RUNNING_MAX;

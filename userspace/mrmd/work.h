@@ -7,12 +7,14 @@
  * @WORK_QUICK: libvirt
  * @WORK_SLOW: QEMU, by libvirt; it may never answer
  * @WORK_DISK: a disk, and libvirt not at all
+ * @WORK_MODULE: the module, and by it a process that it serves; it may never let go
  * @WORK_CLASSES: how many there are
  */
 enum work_class {
 	WORK_QUICK,
 	WORK_SLOW,
 	WORK_DISK,
+	WORK_MODULE,
 	WORK_CLASSES,
 };
 
