@@ -129,8 +129,25 @@ sets_live() {
 sets_switches() {
 	mrmctl_sets a share=off large=off && vm_text_is a share 0 &&
 		vm_text_is a alloc_guest_large_page 0 && in_both a 'share="off"' &&
-		mrmctl_sets a share= large= && vm_text_is a share 1 &&
-		vm_text_is a alloc_guest_large_page 1
+		mrmctl_sets a share= large= && has_setting a share 1 &&
+		has_setting a alloc_guest_large_page 1
+}
+
+# By virsh, and so by mrmd.
+sets_switches_in_xml() {
+	settings a "share='off' large='off'" --live && has_setting a share 0 &&
+		has_setting a alloc_guest_large_page 0 && settings a "salt='six'" --live &&
+		has_setting a share 1 && has_setting a alloc_guest_large_page 1
+}
+
+# What was stopped by hand does not begin because something else is set.
+leaves_switches() {
+	local failed=0
+	echo 0 >"$(vm_dir a)/share"
+	settings a "salt='seven'" --live && has_setting a salt seven &&
+		vm_text_is a share 0 || failed=1
+	echo 1 >"$(vm_dir a)/share"
+	return "$failed"
 }
 
 # unasked N - so many guests started without being asked for, and that is a problem.
@@ -272,6 +289,8 @@ settings a "salt='two'" --live
 check "mrmctl sets the running guest and its XML" sets_both
 check "or the running guest alone" sets_live
 check "and whether it shares, or has large pages" sets_switches
+check "as the XML does" sets_switches_in_xml
+check "of which it says nothing is left alone" leaves_switches
 check "or a guest that is off" sets_config
 check "it refuses what cannot be" mrmctl_refuses "is more than its memory" b min=1GiB
 check "and a guest that is not there" mrmctl_refuses "no such guest" nobody salt=x
