@@ -185,6 +185,17 @@ static bool is_foreign(const xmlNode *backing)
 	return huge && !(page && xmlHasProp((xmlNode *)page, BAD_CAST "nodeset"));
 }
 
+/* A device that is assigned may reach all of it at any time. */
+static bool has_device(const xmlNode *devices)
+{
+	const xmlNode *node = devices ? devices->children : NULL;
+
+	for (; node; node = node->next)
+		if (is(node, "hostdev") && (has(node, "type", "pci") || has(node, "type", "mdev")))
+			return true;
+	return false;
+}
+
 /**
  * mrm_domain_parse() - read what is of interest in a domain's XML
  * @xml: of a domain, as libvirt hands it to hooks and from virDomainGetXMLDesc()
@@ -209,6 +220,8 @@ int mrm_domain_parse(const char *xml, struct mrm_domain *domain)
 		read_balloon(child(root, "devices"), domain);
 		domain->emulated = has(root, "type", "qemu");
 		domain->foreign = is_foreign(child(root, "memoryBacking"));
+		domain->pinned = child(child(root, "memoryBacking"), "locked") ||
+				 has_device(child(root, "devices"));
 		read_metadata(child(root, "metadata"), domain);
 	}
 	xmlFree(name);

@@ -14,6 +14,7 @@
  *         does not; empty if there is none
  * @emulated: it does without KVM, so the module has nothing to do with it
  * @foreign: its memory is of huge pages or of a file, from which nothing can be taken
+ * @pinned: nor from this, as it is locked or a device is assigned
  * @element: it says something about its memory in our namespace
  * @settings: what it says there
  * @wrong: why that cannot be understood; empty when it can
@@ -26,6 +27,7 @@ struct mrm_domain {
 	char other[16];
 	bool emulated;
 	bool foreign;
+	bool pinned;
 	bool element;
 	struct mrm_settings settings;
 	char wrong[MRM_WHY_MAX];

@@ -205,7 +205,8 @@ int admission_ask(struct admitted **list, const struct mrm_domain *domain,
 		return 0;
 	pending = promised(list, now);
 	if (host->reach && !domain->foreign) {
-		keeps = admission_kept(domain->size, domain->balloon, host->reach);
+		keeps = domain->pinned ? domain->size
+				       : admission_kept(domain->size, domain->balloon, host->reach);
 		keeps = keeps > min ? keeps : min;
 	}
 	wanted.bytes = keeps + admission_overhead(domain->size);

@@ -195,6 +195,11 @@ static void test_kept(void)
 	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "huge pages are no part of it");
 	admission_done(&list, "a");
 	domain.foreign = false;
+	domain.pinned = true;
+	unreserved = 401 * MIB;
+	tap_ok(admission_ask(&list, &domain, &host, 0, why) == -ENOSPC,
+	       "nothing can be taken from one that is pinned");
+	domain.pinned = false;
 	mrm_settings_put(&domain.settings, MRM_MIN, "200MiB", domain.wrong);
 	host.kept = 30 * MIB;
 	unreserved = 230 * MIB + overhead;

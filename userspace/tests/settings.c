@@ -283,6 +283,21 @@ static bool is_foreign(const char *backing)
 	return foreign;
 }
 
+static bool is_pinned(const char *inside)
+{
+	struct mrm_domain domain;
+	char xml[512];
+	bool pinned;
+
+	snprintf(xml, sizeof(xml),
+		 "<domain type='kvm'><name>a</name><memory>1024</memory>%s</domain>", inside);
+	if (mrm_domain_parse(xml, &domain))
+		exit(2);
+	pinned = domain.pinned;
+	mrm_domain_free(&domain);
+	return pinned;
+}
+
 static void test_kinds(void)
 {
 	struct mrm_domain domain;
@@ -294,6 +309,14 @@ static void test_kinds(void)
 	tap_ok(!is_foreign("") && !is_foreign("<source type='anonymous'/><locked/>") &&
 		       !is_foreign("<hugepages><page size='2' unit='M' nodeset='1'/></hugepages>"),
 	       "from others it can, or from a part of it");
+	tap_ok(is_pinned("<memoryBacking><locked/></memoryBacking>") &&
+		       is_pinned("<devices><hostdev mode='subsystem' type='pci'/></devices>") &&
+		       is_pinned(
+			       "<devices><disk/><hostdev mode='subsystem' type='mdev'/></devices>"),
+	       "from one that is locked, or has a device assigned, nothing can be taken");
+	tap_ok(!is_pinned("") &&
+		       !is_pinned("<devices><hostdev mode='subsystem' type='usb'/></devices>"),
+	       "a USB device reaches no memory");
 	tap_ok(!mrm_domain_parse("<domain type='qemu'><name>a</name><memory>1024</memory></domain>",
 				 &domain) &&
 		       domain.emulated,
