@@ -191,7 +191,11 @@ static bool has_device(const xmlNode *devices)
 	const xmlNode *node = devices ? devices->children : NULL;
 
 	for (; node; node = node->next)
-		if (is(node, "hostdev") && (has(node, "type", "pci") || has(node, "type", "mdev")))
+		if ((is(node, "hostdev") &&
+		     (has(node, "type", "pci") || has(node, "type", "mdev"))) ||
+		    (is(node, "interface") &&
+		     (has(node, "type", "hostdev") || has(node, "type", "vdpa"))) ||
+		    (is(node, "disk") && has(node, "type", "nvme")))
 			return true;
 	return false;
 }

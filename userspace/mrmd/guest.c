@@ -151,8 +151,10 @@ static void apply(struct guest *guest, uint64_t promised)
 		all.given[i] = whole || i == MRM_MAX;
 	all.given[MRM_LARGE] = guest->large || *all.text[MRM_LARGE];
 	guest->large = *all.text[MRM_LARGE];
-	/* It may take long, see below. */
+	/* It may take long, see below.  To stop it comes before another salt. */
 	all.given[MRM_SHARE] = false;
+	guest->salt_later = all.given[MRM_SALT] && sharing_stops(guest);
+	all.given[MRM_SALT] &= !guest->salt_later;
 	mrm_settings_apply(module_root(), &guest->vm, &all, promised, refused, &refusal);
 	guest->managed = guest->element;
 	guest->limited = limited;
@@ -258,11 +260,14 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 	}
 	if (guest->listed && guest->vm.node == vm->node)
 		return;
+	if (guest->vm.pid != vm->pid || guest->vm.node != vm->node) {
+		guest->sharing_said = false;
+		guest->sharing_busy = false;
+		guest->sharing_unsure = false;
+		guest->large = false;
+	}
 	guest->vm = *vm;
 	guest->listed = true;
-	*guest->sharing = '\0';
-	guest->sharing_busy = false;
-	guest->large = false;
 	guest->told_state = BALLOON_NONE;
 	/* An mrmd before us has told it something. */
 	guest->steered |= read_or_0(guest, "balloon_bytes") != 0;
@@ -275,6 +280,15 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 static uint64_t promised_beside(const struct guest *guest)
 {
 	return control_promised(guest->pid, mrm_settings_bytes(&guest->settings, MRM_MIN));
+}
+
+/**
+ * guest_apply() - apply the settings of a guest again
+ * @guest: the guest
+ */
+void guest_apply(struct guest *guest)
+{
+	apply(guest, promised_beside(guest));
 }
 
 static int read_vms(struct mrm_vms *vms)
@@ -338,7 +352,7 @@ void guests_vms(void)
 
 		join(guest, &vms);
 		if (refused && guest->listed)
-			apply(guest, promised_beside(guest));
+			guest_apply(guest);
 		aim(guest);
 	}
 	/* Now that their min and max are known. */
@@ -526,7 +540,7 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	if (listed && guest->listed) {
 		/* Of another min it is said again that there is no room. */
 		guest->refused = false;
-		apply(guest, promised_beside(guest));
+		guest_apply(guest);
 	}
 	/* What was promised for its file when it was admitted has just been let go. */
 	if (!error)

@@ -40,8 +40,10 @@ struct guest_driver {
  * @element: its XML says something about its memory
  * @settings: what it says
  * @managed: settings of it were applied, so their absence means the defaults
- * @sharing: what it said of share= when that was applied
+ * @sharing_said: it said something of share= when that was applied
  * @sharing_busy: that is being done
+ * @sharing_unsure: and failed
+ * @salt_later: its salt waits for that
  * @large: it said something of large= when that was applied
  * @current: what it starts with, in bytes, if that is less than its size; or 0
  * @limited: that was applied as its max
@@ -67,8 +69,10 @@ struct guest {
 	bool element;
 	struct mrm_settings settings;
 	bool managed;
-	char sharing[MRM_SALT_MAX + 1];
+	bool sharing_said;
 	bool sharing_busy;
+	bool sharing_unsure;
+	bool salt_later;
 	bool large;
 	uint64_t current;
 	bool limited;
@@ -112,6 +116,8 @@ void guest_actual(struct guest *guest, uint64_t actual);
 void guest_rebooted(struct guest *guest);
 void guest_set_done(struct guest *guest, const char *problem);
 void guest_looked(struct guest *guest, const uint64_t *last_update);
+
+void guest_apply(struct guest *guest);
 
 void guests_module(void);
 void guests_vms(void);

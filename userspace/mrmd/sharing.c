@@ -4,6 +4,7 @@
  * that is shared, and waits for the guest's process: in a thread (work.h).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static struct guest *find(const struct mrm_vm *vm)
 {
 	struct guest *guest = guests;
 
-	while (guest && !(guest->listed && guest->vm.pid == vm->pid && guest->vm.node == vm->node))
+	while (guest && !(guest->vm.pid == vm->pid && guest->vm.node == vm->node))
 		guest = guest->next;
 	return guest;
 }
@@ -59,22 +60,47 @@ static struct guest *find(const struct mrm_vm *vm)
 static void tell_done(struct work *work)
 {
 	struct telling *telling = (struct telling *)work;
+	const char *told = telling->settings.text[MRM_SHARE];
 	struct guest *guest = find(&telling->vm);
 
 	close(telling->root.fd);
 	if (guest) {
 		guest->sharing_busy = false;
+		guest->sharing_said = *told;
+		/* To stop it may have failed half-way, and the kernel's file says 0 then, too. */
+		guest->sharing_unsure = telling->error;
 		if (telling->error && telling->error != -ENODEV)
 			log_error("guest %s: share = %s: %s", guest->name,
 				  mrm_settings_off(&telling->settings, MRM_SHARE) ? "0" : "1",
 				  strerror(-telling->error));
-		else
-			strcpy(guest->sharing, telling->settings.text[MRM_SHARE]);
-		/* Its XML may have changed meanwhile; what failed is not tried again for it. */
-		if (!telling->error)
-			sharing_apply(guest);
+		/* What failed is tried again when something changes. */
+		if ((guest->salt_later && !telling->error) ||
+		    strcmp(told, guest->settings.text[MRM_SHARE]))
+			guest_apply(guest);
 	}
 	free(telling);
+}
+
+/* Has the kernel what the XML says? */
+static bool agrees(const struct guest *guest)
+{
+	uint64_t shares;
+
+	return !guest->sharing_unsure &&
+	       !mrm_vm_read_u64(module_root(), guest->pid, "share", &shares) &&
+	       !shares == mrm_settings_off(&guest->settings, MRM_SHARE);
+}
+
+/**
+ * sharing_stops() - whether sharing is still to be stopped
+ * @guest: a guest that the kernel has in its list
+ *
+ * Return: true; then its salt is not changed before.
+ */
+bool sharing_stops(const struct guest *guest)
+{
+	return mrm_settings_off(&guest->settings, MRM_SHARE) &&
+	       (guest->sharing_busy || !agrees(guest));
 }
 
 /**
@@ -89,12 +115,16 @@ void sharing_apply(struct guest *guest)
 	const char *wanted = guest->settings.text[MRM_SHARE];
 	struct telling *telling;
 
-	if (!guest->listed || guest->sharing_busy || !strcmp(wanted, guest->sharing))
+	if (!guest->listed || guest->sharing_busy || (!*wanted && !guest->sharing_said))
 		return;
+	if (agrees(guest)) {
+		guest->sharing_said = *wanted;
+		return;
+	}
 	telling = calloc(1, sizeof(*telling));
 	if (telling)
 		telling->root = *module_root();
-	if (!telling || (telling->root.fd = dup(telling->root.fd)) < 0) {
+	if (!telling || (telling->root.fd = fcntl(telling->root.fd, F_DUPFD_CLOEXEC, 0)) < 0) {
 		log_error("guest %s: share: %s", guest->name, strerror(errno));
 		free(telling);
 		return;

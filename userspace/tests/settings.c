@@ -312,7 +312,10 @@ static void test_kinds(void)
 	tap_ok(is_pinned("<memoryBacking><locked/></memoryBacking>") &&
 		       is_pinned("<devices><hostdev mode='subsystem' type='pci'/></devices>") &&
 		       is_pinned(
-			       "<devices><disk/><hostdev mode='subsystem' type='mdev'/></devices>"),
+			       "<devices><disk/><hostdev mode='subsystem' type='mdev'/></devices>") &&
+		       is_pinned("<devices><interface type='hostdev'/></devices>") &&
+		       is_pinned("<devices><interface type='vdpa'/></devices>") &&
+		       is_pinned("<devices><disk type='nvme'/></devices>"),
 	       "from one that is locked, or has a device assigned, nothing can be taken");
 	tap_ok(!is_pinned("") &&
 		       !is_pinned("<devices><hostdev mode='subsystem' type='usb'/></devices>"),
