@@ -165,7 +165,8 @@ starts_anew() {
 }
 
 starts_unasked() {
-	hook_remove && starts_anew && mrmd_says "libvirt did not ask" && hook_put && unasked 1
+	hook_remove && kill -HUP "$(cat /run/libvirtd.pid)" && starts_anew &&
+		mrmd_says "libvirt did not ask" && hook_put && unasked 1
 }
 
 # It does so in a thread of its own.

@@ -140,8 +140,13 @@ static void apply(struct guest *guest, uint64_t promised)
 	bool said = guest->refused;
 	int i;
 
-	if (!guest->listed || (!whole && !limited && !guest->limited))
+	if (!guest->listed)
 		return;
+	if (!whole && !limited && !guest->limited) {
+		/* What its XML said may not be undone yet. */
+		sharing_apply(guest);
+		return;
+	}
 	if (limited) {
 		min = mrm_settings_bytes(&all, MRM_MIN);
 		snprintf(all.text[MRM_MAX], sizeof(all.text[MRM_MAX]), "%" PRIu64 "KiB",
@@ -161,7 +166,7 @@ static void apply(struct guest *guest, uint64_t promised)
 	guest->refused = refusal.full;
 	if (refusal.ended)
 		guest->listed = false;
-	else if (!refusal.full || !said)
+	else if (!guest->salt_later && (!refusal.full || !said))
 		log_info("guest %s (pid %d): shares %s, min %s, max %s, %s%s%s", guest->name,
 			 (int)guest->pid, *all.text[MRM_SHARES] ? all.text[MRM_SHARES] : "normal",
 			 *all.text[MRM_MIN] ? all.text[MRM_MIN] : "0",
@@ -263,7 +268,8 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 	if (guest->vm.pid != vm->pid || guest->vm.node != vm->node) {
 		guest->sharing_said = false;
 		guest->sharing_busy = false;
-		guest->sharing_unsure = false;
+		/* Who stopped it before us may have died half-way. */
+		guest->sharing_unsure = true;
 		guest->large = false;
 	}
 	guest->vm = *vm;

@@ -42,7 +42,7 @@ struct guest_driver {
  * @managed: settings of it were applied, so their absence means the defaults
  * @sharing_said: it said something of share= when that was applied
  * @sharing_busy: that is being done
- * @sharing_unsure: and failed
+ * @sharing_unsure: and failed, or somebody before us may have
  * @salt_later: its salt waits for that
  * @large: it said something of large= when that was applied
  * @current: what it starts with, in bytes, if that is less than its size; or 0

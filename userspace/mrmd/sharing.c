@@ -66,7 +66,7 @@ static void tell_done(struct work *work)
 	close(telling->root.fd);
 	if (guest) {
 		guest->sharing_busy = false;
-		guest->sharing_said = *told;
+		guest->sharing_said = *told || telling->error;
 		/* To stop it may have failed half-way, and the kernel's file says 0 then, too. */
 		guest->sharing_unsure = telling->error;
 		if (telling->error && telling->error != -ENODEV)
