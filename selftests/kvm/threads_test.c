@@ -316,7 +316,7 @@ static void test_late(void)
 	gone[LEADER] = true;
 	memset((void *)common->turns, 0, sizeof(common->turns));
 	if (!tap_ok(wait_until(has_turns, gone, MRM_LONG), "and goes on"))
-		tap_note("turns of vCPUs %ld and %ld, of who writes %ld, of who plugs %ld; error %ld",
+		tap_note("turns: vCPUs %ld, %ld, who writes %ld, who plugs %ld; error %ld",
 			 common->turns[VCPU_0], common->turns[VCPU_1], common->turns[WRITER],
 			 common->turns[PLUGGER], common->error);
 	process_kill(&p);
