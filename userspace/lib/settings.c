@@ -239,30 +239,30 @@ int mrm_settings_apply(const struct mrm_root *root, const struct mrm_vm *vm,
 		       const struct mrm_settings *settings, uint64_t promised, mrm_refused refused,
 		       void *data)
 {
-	enum mrm_setting order[] = { MRM_SALT, MRM_SHARES, MRM_MAX, MRM_MIN, MRM_LARGE };
-	bool stops = mrm_settings_off(settings, MRM_SHARE);
+	enum mrm_setting order[MRM_SETTINGS] = {
+		MRM_SALT, MRM_SHARES, MRM_MAX, MRM_MIN, MRM_LARGE, MRM_SHARE,
+	};
 	uint64_t max = mrm_settings_bytes(settings, MRM_MAX);
 	int error = 0, salt_error = 0, one;
 	size_t i;
 
 	/* It must at no moment share under the old salt. */
-	if (stops)
-		error = apply_one(root, vm, settings, MRM_SHARE, promised, refused, data);
+	if (mrm_settings_off(settings, MRM_SHARE)) {
+		order[0] = MRM_SHARE;
+		order[5] = MRM_SALT;
+	}
 	/* The kernel holds min <= max at every moment. */
 	if (settings->given[MRM_MIN] && settings->given[MRM_MAX] && max &&
 	    max < mrm_vm_u64_or_0(root, vm->pid, files[MRM_MIN])) {
 		order[2] = MRM_MIN;
 		order[3] = MRM_MAX;
 	}
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+	for (i = 0; i < MRM_SETTINGS; i++) {
+		if (order[i] == MRM_SHARE && salt_error)
+			continue;
 		one = apply_one(root, vm, settings, order[i], promised, refused, data);
 		if (order[i] == MRM_SALT)
 			salt_error = one;
-		if (!error)
-			error = one;
-	}
-	if (!stops && !salt_error) {
-		one = apply_one(root, vm, settings, MRM_SHARE, promised, refused, data);
 		if (!error)
 			error = one;
 	}
