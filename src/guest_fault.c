@@ -232,6 +232,23 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 }
 
 /*
+ * Somebody else has made it private, and it is mapped as it was until he is done: to look again
+ * at once would only spin.
+ */
+static vm_fault_t wait_broken(struct vm_fault *vmf, struct mrm_vm *vm)
+{
+	struct page *frame = mrm_guest_page_lock(vm, vmf->pgoff, true);
+
+	if (IS_ERR(frame))
+		return fault_error(frame);
+	if (frame) {
+		mrm_frame_unlock(frame);
+		put_page(frame);
+	}
+	return VM_FAULT_NOPAGE;
+}
+
+/*
  * A write to a page mapped read-only.  Must return VM_FAULT_LOCKED, or the
  * core, which finds no page->mapping, retries for ever.
  */
@@ -244,6 +261,8 @@ static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	if (mrm_frame_is_shared(frame)) {
 		frame = mrm_guest_page_break(vm, vmf->pgoff, frame, 0);
+		if (frame == ERR_PTR(-EAGAIN))
+			return wait_broken(vmf, vm);
 		if (IS_ERR(frame))
 			return fault_error(frame);
 		mrm_frame_unlock(frame);

@@ -486,6 +486,21 @@ struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index
 	return err ? ERR_PTR(err) : zero;
 }
 
+/*
+ * A pin for long that is only to read is not refused (from Linux 6.5 on, for RDMA), and stays with
+ * the shared frame, which has other names: whoever pinned it goes on reading what it held.
+ */
+static void warn_if_pinned(struct mrm_vm *vm, unsigned long index, struct page *shared)
+{
+	int mapped = atomic_read(&page_folio(shared)->_mapcount) + 1;
+
+	if (likely(!atomic64_read(&vm->mm->pinned_vm)) ||
+	    page_count(shared) - mapped < (int)GUP_PIN_COUNTING_BIAS)
+		return;
+	pr_warn_ratelimited("VM %d (%s): the page at %#lx gets another frame, and is pinned to be read: whoever pinned it reads what it held; let the VM not share while it is\n",
+			    vm->pid, vm->name, index << PAGE_SHIFT);
+}
+
 /**
  * mrm_guest_page_break() - copy on write: shared -> private
  * @vm: the VM
@@ -510,6 +525,9 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 
 	if (PageHWPoison(shared))
 		return ERR_PTR(-EHWPOISON);
+	/* As it is for who comes second. */
+	if (!mrm_guest_page_is(vm, index, shared))
+		return ERR_PTR(-EAGAIN);
 	frame = mrm_guest_hot_alloc(vm, index, flags | (zero ? __GFP_ZERO : 0));
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
@@ -525,10 +543,15 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 		err = -EAGAIN;
 		goto discard;
 	}
+	warn_if_pinned(vm, index, shared);
 	get_page(frame);
 	mrm_entry_replace(vm, index, shared, frame);
-	mrm_entry_unmap(vm, index, 1);
+	/*
+	 * Others want the shared frame's lock, and to unmap may take as long as the process likes.
+	 * Nobody maps it here any more: who faults finds the new frame, which stays locked.
+	 */
 	mrm_frame_unlock(shared);
+	mrm_entry_unmap(vm, index, 1);
 	mrm_shared_put(shared);
 	mrm_count(vm, MRM_BROKEN, 1);
 	trace_mrm_break(vm->pid, index);

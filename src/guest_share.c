@@ -120,8 +120,9 @@ int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index)
 		mrm_frame_lock(shared);
 		if (mrm_guest_page_is(vm, index, shared)) {
 			mrm_entry_replace(vm, index, shared, NULL);
-			mrm_entry_unmap(vm, index, 1);
+			/* As in mrm_guest_page_break(). */
 			mrm_frame_unlock(shared);
+			mrm_entry_unmap(vm, index, 1);
 			mrm_shared_put(shared);
 		} else {
 			mrm_frame_unlock(shared);

@@ -19,15 +19,18 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "kernel_log.h"
 #include "mrm.h"
 #include "pagemap.h"
 #include "pin.h"
 #include "tap.h"
+#include "test_module.h"
 #include "vm_process.h"
 
 #define PAGES		2048
 #define PINNED		1024	/* pages from the beginning of RAM */
 #define DIRECT_MS	4000
+#define PINNED_VALUE	"/sys/module/pinner/parameters/value"
 
 static struct vm_process vm;
 static const size_t pinned = PINNED;
@@ -524,6 +527,48 @@ static void test_vmsplice(void)
 	end("after pages were lent to a pipe");
 }
 
+/*
+ * A pin for long that is only to read, as RDMA's, is not refused, and keeps the shared frame: that
+ * cannot be helped, so it is said.
+ */
+
+static long load_pinner(struct vm *v, void *arg)
+{
+	char arguments[64];
+
+	(void)arg;
+	snprintf(arguments, sizeof(arguments), "address=%#lx", (unsigned long)vm_page(v, 1));
+	return test_module_load("pinner", arguments);
+}
+
+static void test_read_pin(void)
+{
+	const char *const words[] = { "is pinned to be read", NULL };
+	char before[32], after[32];
+	int err;
+
+	start();
+	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
+	err = process_call(&vm, load_pinner, NULL, 0);
+	if (err) {
+		tap_skip("the module pinner, or such a pin, is not had", "a pin to read (%d)", err);
+		end("without a pin to read");
+		return;
+	}
+	file_read(PINNED_VALUE, before, sizeof(before));
+	kernel_log_from_now();
+	vm.states[0] = 7 << 20;
+	tap_equal(process_guest(&vm, GUEST_FILL, 0, 1), 0, "another page is written");
+	tap_ok(!kernel_log_says((void *)words), "nothing is said");
+	vm.states[1] = 7 << 20 | 1;
+	tap_equal(process_guest(&vm, GUEST_FILL, 1, 1), 0, "the page is written");
+	tap_ok(kernel_log_says((void *)words), "that it is pinned is said");
+	file_read(PINNED_VALUE, after, sizeof(after));
+	tap_text(after, before, "who pinned it reads what it held");
+	tap_equal(test_module_unload("pinner"), 0, "it is unpinned");
+	end("after a pin to read");
+}
+
 int main(void)
 {
 	mrm_begin();
@@ -535,5 +580,6 @@ int main(void)
 	test_disk();
 	test_outside();
 	test_vmsplice();
+	test_read_pin();
 	return tap_done();
 }
