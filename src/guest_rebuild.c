@@ -24,6 +24,7 @@
 #define PARTS		MRM_LARGE_PAGES
 #define LEAST_OWN	(PARTS * 3 / 4)	/* guest pages that have a frame already */
 #define LEAST_TOUCHED	(PARTS / 4)	/* of these, those that were touched since */
+#define MOST_SHARED	(PARTS / 8)	/* that are made private for it */
 
 /* Of the one thread that rebuilds. */
 static struct page *frames[MRM_LARGE_PAGES];
@@ -41,11 +42,14 @@ static void unlock(unsigned long n)
 	}
 }
 
-/* Is it worth it, and is there nothing but frames of their own, and nothing? */
-static bool worth_it(struct mrm_vm *vm, unsigned long first)
+/*
+ * Is it worth it, and is there nothing but frames of their own, some that are shared, and
+ * nothing?  *nid: where they are.
+ */
+static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
 {
 	XA_STATE(xas, &vm->pages, first);
-	unsigned long own = 0, touched = 0;
+	unsigned long own = 0, touched = 0, shared = 0;
 	bool other = false;
 	void *entry;
 
@@ -55,12 +59,17 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first)
 
 		if (xas_retry(&xas, entry))
 			continue;
+		if (xa_pointer_tag(entry) == MRM_ENTRY_SHARED) {
+			shared++;
+			continue;
+		}
 		frame = mrm_entry_frame(entry);
 		/* What is only looked at here is looked at again when it is locked. */
 		other = entry != frame || !frame || !mrm_frame_tryget(frame);
 		if (other)
 			break;
 		other = mrm_frame_is_large(frame);
+		*nid = page_to_nid(frame);
 		own++;
 		touched += folio_mapped(page_folio(frame));
 		put_page(frame);
@@ -68,7 +77,30 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first)
 			break;
 	}
 	rcu_read_unlock();
-	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED;
+	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED && shared <= MOST_SHARED;
+}
+
+/* Those that are shared get frames of their own first, as by a write. */
+static int break_shared(struct mrm_vm *vm, unsigned long first)
+{
+	unsigned long i;
+	int err = 0;
+
+	for (i = 0; i < PARTS && !err; i++) {
+		struct page *shared = mrm_guest_page_get(vm, first + i), *frame;
+
+		if (shared && mrm_frame_is_shared(shared)) {
+			frame = mrm_guest_page_break(vm, first + i, shared, MRM_SPARE);
+			err = PTR_ERR_OR_ZERO(frame);
+			if (!err) {
+				mrm_frame_unlock(frame);
+				put_page(frame);
+			}
+		}
+		if (shared)
+			put_page(shared);
+	}
+	return err == -EAGAIN ? -EBUSY : err;
 }
 
 /*
@@ -200,9 +232,9 @@ int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index)
 	return wait_event_killable(over, !mrm_guest_large_is_rebuilding(vm, index));
 }
 
-static int rebuild(struct mrm_vm *vm, unsigned long first)
+/* @large: to become theirs.  If it does not it is still the caller's to free. */
+static int rebuild(struct mrm_vm *vm, unsigned long first, struct page *large)
 {
-	struct page *large;
 	unsigned long i;
 	int err = -EBUSY;
 
@@ -212,14 +244,6 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 	if (mrm_guest_any_hot(vm, first, PARTS)) {
 		unlock(PARTS);
 		return -EINVAL;
-	}
-	for (i = 0; !frames[i]; i++)
-		;
-	large = mrm_frame_alloc_large(vm, first, page_to_nid(frames[i]));
-	if (!large) {
-		mrm_count(vm, MRM_LARGE_FAILED, 1);
-		unlock(PARTS);
-		return -ENOMEM;
 	}
 	mrm_entry_unmap(vm, first, PARTS);
 	if (unused()) {
@@ -234,7 +258,6 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 	}
 	if (err) {
 		unlock(PARTS);
-		mrm_frame_forget_large(large);
 	} else {
 		free_all(vm, first);
 		*mrm_large_word(large, MRM_LARGE_IS_REBUILT) = 1;
@@ -243,8 +266,6 @@ static int rebuild(struct mrm_vm *vm, unsigned long first)
 		mrm_count(vm, MRM_LARGE_REBUILT, 1);
 		trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_REBUILT, PARTS);
 	}
-	mrm_frame_unlock(large);
-	put_page(large);
 	return err;
 }
 
@@ -259,39 +280,63 @@ static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
 	       vma->vm_end >= (first + PARTS) << PAGE_SHIFT;
 }
 
+/* Context: the process's memory stays. */
+static int rebuild_mapped(struct mrm_vm *vm, unsigned long first, struct page *large)
+{
+	int err = -EINVAL;
+
+	if (!mmap_read_trylock(vm->mm))
+		return -EBUSY;
+	if (in_one_mapping(vm, first)) {
+		begin(vm, first);
+		err = rebuild(vm, first, large);
+		end(vm);
+	}
+	mmap_read_unlock(vm->mm);
+	return err;
+}
+
 /**
  * mrm_guest_large_rebuild() - private frames of 4 KiB -> a large one
  * @vm: the VM
  * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES
  *
- * If three quarters of them have a frame, and the rest hold nothing, and a quarter were touched
- * since they got it: what is unmapped is not in use.  None of them may be hot (guest_hot.h).  The
- * page table is left in place: see mrm_guest_file_remap().
+ * If three quarters of them have a frame, and of the rest an eighth is shared at most and the
+ * others hold nothing, and a quarter were touched since they got it: what is unmapped is not in
+ * use.  None of them may be hot (guest_hot.h).  The page table is left in place: see
+ * mrm_guest_file_remap().
  *
  * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
  * meanwhile.
  *
- * Context: One thread; may sleep, but not for memory.  The mmap lock is not waited for.
+ * Context: One thread; may sleep, and while nothing is locked for memory.  The mmap lock is not
+ * waited for.
  * Return: 0; -EINVAL if it is not worth it; -EBUSY if some are locked, pinned or changing, or
  * the mapping is; -ENOMEM.
  */
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 {
-	int err = -EBUSY;
+	int err = -EBUSY, nid = NUMA_NO_NODE;
+	struct page *large;
 
-	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) || !worth_it(vm, first))
+	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) ||
+	    !worth_it(vm, first, &nid))
 		return -EINVAL;
-	if (!mmget_not_zero(vm->mm))
-		return -EBUSY;
-	if (mmap_read_trylock(vm->mm)) {
-		err = -EINVAL;
-		if (in_one_mapping(vm, first)) {
-			begin(vm, first);
-			err = rebuild(vm, first);
-			end(vm);
-		}
-		mmap_read_unlock(vm->mm);
+	/* Before anything is unshared for it. */
+	large = mrm_frame_alloc_large(vm, first, nid);
+	if (!large) {
+		mrm_count(vm, MRM_LARGE_FAILED, 1);
+		return -ENOMEM;
 	}
-	mmput_async(vm->mm);
+	if (mmget_not_zero(vm->mm)) {
+		err = break_shared(vm, first);
+		if (!err)
+			err = rebuild_mapped(vm, first, large);
+		mmput_async(vm->mm);
+	}
+	if (err)
+		mrm_frame_forget_large(large);
+	mrm_frame_unlock(large);
+	put_page(large);
 	return err;
 }

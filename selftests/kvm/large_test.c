@@ -482,6 +482,42 @@ static void test_rebuilt(void)
 	end("after it was rebuilt");
 }
 
+static bool are_rebuilt_by_reads(void *number)
+{
+	process_guest(&vm, GUEST_READ, 0, PAGES);
+	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
+}
+
+/* Zeroes that are shared: a few are no reason to stay small, many are. */
+static void test_rebuilt_shared(void)
+{
+	const long few = 10, many = 100;
+	long half = LARGE / 2, i, j;
+
+	start(PAGES);
+	process_fill(&vm, 0, PAGES, 1 << 20);
+	for (i = 0; i < LARGE; i++)
+		if (process_discard(&vm, i * PARTS + i, 1))
+			tap_bail("cannot discard");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = 1 + i;
+	for (i = 0; i < LARGE; i++)
+		for (j = 0; j < (i < half ? few : many); j++)
+			vm.states[i * PARTS + 20 + j] = 0;
+	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
+		tap_bail("RAM is not filled");
+	tap_ok(mrm_full_pass(), "it is scanned");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half * (few + many), "zeroes are shared");
+	mrm_set("large_rebuild_rate", "16");
+	tap_ok(wait_until(are_rebuilt_by_reads, &half, MRM_LONG),
+	       "those with few of them are rebuilt");
+	mrm_set("large_rebuild_rate", "0");
+	are(half, PAGES - half * many, "those with few of them are rebuilt");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half * many, "the others stay as they are");
+	end("after those with few shared were rebuilt");
+}
+
 static long no_large(struct vm *v, void *unused)
 {
 	(void)unused;
@@ -534,6 +570,7 @@ int main(void)
 	test_short();
 	test_equal();
 	test_rebuilt();
+	test_rebuilt_shared();
 	test_unwanted();
 	return tap_done();
 }
