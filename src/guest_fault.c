@@ -237,8 +237,13 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
  */
 static vm_fault_t wait_broken(struct vm_fault *vmf, struct mrm_vm *vm)
 {
-	struct page *frame = mrm_guest_page_lock(vm, vmf->pgoff, true);
+	struct page *frame;
 
+	/* A reference would look like a pin. */
+	if (mrm_guest_large_is_rebuilding(vm, vmf->pgoff))
+		return mrm_guest_large_wait_rebuilt(vm, vmf->pgoff) ? VM_FAULT_SIGBUS :
+								      VM_FAULT_NOPAGE;
+	frame = mrm_guest_page_lock(vm, vmf->pgoff, true);
 	if (IS_ERR(frame))
 		return fault_error(frame);
 	if (frame) {

@@ -379,10 +379,16 @@ int mrm_guest_file_stop_cow(struct mrm_vm *vm)
 	err = mmap_write_lock_killable(vm->mm);
 	if (!err) {
 		if (!READ_ONCE(vm->share)) {
-			if (xa_marked(&vm->pages, MRM_MARK_SHARED))
+			if (xa_marked(&vm->pages, MRM_MARK_SHARED)) {
 				err = -EBUSY;
-			else if (vm->cow)
+			} else if (vm->cow) {
+				/*
+				 * An entry is private a moment before its shared frame is
+				 * unmapped, and a write would make that writable from now on.
+				 */
+				unmap_mapping_pages(vm->inode.i_mapping, 0, 0, false);
 				set_cow(vm, false);
+			}
 		}
 		mmap_write_unlock(vm->mm);
 	}

@@ -487,17 +487,19 @@ struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index
 }
 
 /*
- * A pin for long that is only to read is not refused (from Linux 6.5 on, for RDMA), and stays with
- * the shared frame, which has other names: whoever pinned it goes on reading what it held.
+ * A pin for long that is only to read is not refused, and stays with the shared frame, which has
+ * other names: whoever pinned it goes on reading what it held.  Whose pin it is, and of which of
+ * its names, is not known.
  */
 static void warn_if_pinned(struct mrm_vm *vm, unsigned long index, struct page *shared)
 {
-	int mapped = atomic_read(&page_folio(shared)->_mapcount) + 1;
+	int count = page_count(shared);
 
+	/* Unmapped by a moment ago, it may still have references of who unmaps many at once. */
 	if (likely(!atomic64_read(&vm->mm->pinned_vm)) ||
-	    page_count(shared) - mapped < (int)GUP_PIN_COUNTING_BIAS)
+	    count - atomic_read(&page_folio(shared)->_mapcount) - 1 < (int)GUP_PIN_COUNTING_BIAS)
 		return;
-	pr_warn_ratelimited("VM %d (%s): the page at %#lx gets another frame, and is pinned to be read: whoever pinned it reads what it held; let the VM not share while it is\n",
+	pr_warn_ratelimited("VM %d (%s): the page at %#lx got a frame of its own, and the one that it shared may be pinned to be read: then whoever pinned it reads what it held; a VM should not share while it is pinned\n",
 			    vm->pid, vm->name, index << PAGE_SHIFT);
 }
 
@@ -523,11 +525,11 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 	struct page *frame;
 	int err;
 
-	if (PageHWPoison(shared))
-		return ERR_PTR(-EHWPOISON);
 	/* As it is for who comes second. */
 	if (!mrm_guest_page_is(vm, index, shared))
 		return ERR_PTR(-EAGAIN);
+	if (PageHWPoison(shared))
+		return ERR_PTR(-EHWPOISON);
 	frame = mrm_guest_hot_alloc(vm, index, flags | (zero ? __GFP_ZERO : 0));
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
@@ -543,7 +545,6 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 		err = -EAGAIN;
 		goto discard;
 	}
-	warn_if_pinned(vm, index, shared);
 	get_page(frame);
 	mrm_entry_replace(vm, index, shared, frame);
 	/*
@@ -552,6 +553,7 @@ struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct
 	 */
 	mrm_frame_unlock(shared);
 	mrm_entry_unmap(vm, index, 1);
+	warn_if_pinned(vm, index, shared);
 	mrm_shared_put(shared);
 	mrm_count(vm, MRM_BROKEN, 1);
 	trace_mrm_break(vm->pid, index);

@@ -119,10 +119,10 @@ int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index)
 	if (mrm_frame_is_zero(shared)) {
 		mrm_frame_lock(shared);
 		if (mrm_guest_page_is(vm, index, shared)) {
-			mrm_entry_replace(vm, index, shared, NULL);
-			/* As in mrm_guest_page_break(). */
-			mrm_frame_unlock(shared);
+			/* Nobody maps it again without its lock. */
 			mrm_entry_unmap(vm, index, 1);
+			mrm_entry_replace(vm, index, shared, NULL);
+			mrm_frame_unlock(shared);
 			mrm_shared_put(shared);
 		} else {
 			mrm_frame_unlock(shared);

@@ -19,6 +19,8 @@ static int read_value(char *buffer, const struct kernel_param *kp)
 {
 	u64 value;
 
+	if (!page)
+		return -ENXIO;
 	memcpy_from_page((char *)&value, page, 0, sizeof(value));
 	return sysfs_emit(buffer, "%llu\n", value);
 }
