@@ -9,6 +9,7 @@
 #include "block.h"
 #include "compat.h"
 #include "frame.h"
+#include "guest_entry.h"
 #include "guest_fault.h"
 #include "guest_file.h"
 #include "guest_large.h"
@@ -238,19 +239,23 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 static vm_fault_t wait_broken(struct vm_fault *vmf, struct mrm_vm *vm)
 {
 	struct page *frame;
+	int err = 0;
 
 	/* A reference would look like a pin. */
 	if (mrm_guest_large_is_rebuilding(vm, vmf->pgoff))
 		return mrm_guest_large_wait_rebuilt(vm, vmf->pgoff) ? VM_FAULT_SIGBUS :
 								      VM_FAULT_NOPAGE;
-	frame = mrm_guest_page_lock(vm, vmf->pgoff, true);
-	if (IS_ERR(frame))
-		return fault_error(frame);
-	if (frame) {
-		mrm_frame_unlock(frame);
-		put_page(frame);
+	frame = mrm_guest_page_get(vm, vmf->pgoff);
+	if (!frame) {
+		/* Who discards it unmaps it, but may have others to discard first. */
+		mrm_entry_unmap(vm, vmf->pgoff, 1);
+		return VM_FAULT_NOPAGE;
 	}
-	return VM_FAULT_NOPAGE;
+	/* What is read from swap was unmapped long ago: who wants it waits without mmap lock. */
+	if (!mrm_frame_is_reading(frame))
+		err = folio_wait_locked_killable(page_folio(frame));
+	put_page(frame);
+	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
 /*

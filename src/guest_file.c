@@ -364,7 +364,12 @@ void mrm_guest_file_start_cow(struct mrm_vm *vm)
  * mrm_guest_file_stop_cow() - shared frames may be mapped no more
  * @vm: the VM, whose share is off
  *
- * Takes page_mkwrite away again, unless share was switched on meanwhile.
+ * Takes page_mkwrite away again, unless share was switched on meanwhile.  A guest page is private
+ * a moment before its shared frame is unmapped (mrm_guest_page_break()), and a write would make
+ * that writable then.  So who breaks one has the mmap lock for reading, or the share lock, which
+ * the caller has had since share is off: what faults may have mapped after that is zero, which
+ * mrm_guest_page_unshare() unmaps first.  Faults never have a lock of the mapping alone, as the
+ * core asks for map_pages for that; a discard may, and set_cow() waits for it.
  *
  * Context: May sleep; waits for the mmap lock.
  * Return: 0; -EBUSY if a guest page still is shared; -ESRCH if the process has
@@ -379,16 +384,10 @@ int mrm_guest_file_stop_cow(struct mrm_vm *vm)
 	err = mmap_write_lock_killable(vm->mm);
 	if (!err) {
 		if (!READ_ONCE(vm->share)) {
-			if (xa_marked(&vm->pages, MRM_MARK_SHARED)) {
+			if (xa_marked(&vm->pages, MRM_MARK_SHARED))
 				err = -EBUSY;
-			} else if (vm->cow) {
-				/*
-				 * An entry is private a moment before its shared frame is
-				 * unmapped, and a write would make that writable from now on.
-				 */
-				unmap_mapping_pages(vm->inode.i_mapping, 0, 0, false);
+			else if (vm->cow)
 				set_cow(vm, false);
-			}
 		}
 		mmap_write_unlock(vm->mm);
 	}

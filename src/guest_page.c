@@ -496,7 +496,7 @@ static void warn_if_pinned(struct mrm_vm *vm, unsigned long index, struct page *
 	int count = page_count(shared);
 
 	/* Unmapped by a moment ago, it may still have references of who unmaps many at once. */
-	if (likely(!atomic64_read(&vm->mm->pinned_vm)) ||
+	if (likely(!atomic64_read(&vm->mm->pinned_vm) && !READ_ONCE(vm->mm->locked_vm)) ||
 	    count - atomic_read(&page_folio(shared)->_mapcount) - 1 < (int)GUP_PIN_COUNTING_BIAS)
 		return;
 	pr_warn_ratelimited("VM %d (%s): the page at %#lx got a frame of its own, and the one that it shared may be pinned to be read: then whoever pinned it reads what it held; a VM should not share while it is pinned\n",
@@ -508,12 +508,13 @@ static void warn_if_pinned(struct mrm_vm *vm, unsigned long index, struct page *
  * @vm: the VM
  * @index: the guest page
  * @shared: the shared frame it was seen to have, with a reference, not locked
- * @flags: 0, or MRM_KILL_NOBODY
+ * @flags: 0 in a fault, else MRM_KILL_NOBODY or MRM_SPARE and the like
  *
  * The contents of a shared frame never change, so they are copied before any
  * lock is taken.
  *
- * Context: In a fault, or from the scanner; may sleep.
+ * Context: The mmap lock, for reading, or the share lock: see mrm_guest_file_stop_cow().
+ * May sleep.
  * Return: the private frame, locked and with a reference; ERR_PTR(-EAGAIN) if
  * the guest page no longer has @shared, ERR_PTR(-ENOMEM), ERR_PTR(-EINTR),
  * ERR_PTR(-EHWPOISON).

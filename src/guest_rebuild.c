@@ -43,32 +43,64 @@ static void unlock(unsigned long n)
 }
 
 /*
- * Is it worth it, and is there nothing but frames of their own, some that are shared, and
- * nothing?  *nid: where they are.
+ * Does somebody hold it, but for its entry, its mappings and the caller?  It may be otherwise a
+ * moment later; but what is held for long is not unshared and unmapped in vain, again and again.
  */
-static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
+static bool is_held(struct page *frame)
+{
+	return mrm_frame_is_writing(frame) ||
+	       page_count(frame) > 2 + atomic_read(&page_folio(frame)->_mapcount) + 1;
+}
+
+/* By their entries alone, as it is for most: nothing but frames of their own, and few shared? */
+static bool are_own(struct mrm_vm *vm, unsigned long first)
 {
 	XA_STATE(xas, &vm->pages, first);
-	unsigned long own = 0, touched = 0, shared = 0;
+	unsigned long seen = 0, shared = 0;
 	bool other = false;
 	void *entry;
 
 	rcu_read_lock();
 	xas_for_each(&xas, entry, first + PARTS - 1) {
-		struct page *frame;
+		if (xas_retry(&xas, entry))
+			continue;
+		if (xa_pointer_tag(entry) == MRM_ENTRY_SHARED)
+			other = ++shared > MOST_SHARED;
+		else
+			other = entry != mrm_entry_frame(entry);
+		if (other)
+			break;
+		seen++;
+	}
+	rcu_read_unlock();
+	return !other && seen - shared >= LEAST_OWN;
+}
+
+/* Is it worth it, as far as can be seen without a lock?  *nid: where they are. */
+static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
+{
+	XA_STATE(xas, &vm->pages, first);
+	unsigned long own = 0, touched = 0;
+	bool other = false;
+	void *entry;
+
+	if (!are_own(vm, first))
+		return false;
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + PARTS - 1) {
+		struct page *frame = mrm_entry_frame(entry);
 
 		if (xas_retry(&xas, entry))
 			continue;
-		if (xa_pointer_tag(entry) == MRM_ENTRY_SHARED) {
-			shared++;
-			continue;
-		}
-		frame = mrm_entry_frame(entry);
-		/* What is only looked at here is looked at again when it is locked. */
-		other = entry != frame || !frame || !mrm_frame_tryget(frame);
+		other = !frame || PageHWPoison(frame);
 		if (other)
 			break;
-		other = mrm_frame_is_large(frame);
+		if (xa_pointer_tag(entry) == MRM_ENTRY_SHARED)
+			continue;
+		other = !mrm_frame_tryget(frame);
+		if (other)
+			break;
+		other = mrm_frame_is_large(frame) || is_held(frame);
 		*nid = page_to_nid(frame);
 		own++;
 		touched += folio_mapped(page_folio(frame));
@@ -77,30 +109,44 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
 			break;
 	}
 	rcu_read_unlock();
-	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED && shared <= MOST_SHARED;
+	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED;
 }
 
-/* Those that are shared get frames of their own first, as by a write. */
+/* Context: nothing is reclaimed for it. */
+static int break_one(struct mrm_vm *vm, unsigned long index)
+{
+	struct page *shared = mrm_guest_page_get(vm, index), *frame;
+	int err = 0;
+
+	if (!shared)
+		return 0;
+	if (mrm_frame_is_shared(shared)) {
+		frame = mrm_guest_page_break(vm, index, shared, MRM_SPARE | __GFP_NOMEMALLOC);
+		err = PTR_ERR_OR_ZERO(frame);
+		if (!err) {
+			mrm_frame_unlock(frame);
+			put_page(frame);
+		}
+	}
+	put_page(shared);
+	/* Then it is not shared, or not the same any more: lock_all() looks again. */
+	return err == -EAGAIN ? 0 : err;
+}
+
+/*
+ * Those that are shared get frames of their own first, as by a write, and with the lock that a
+ * fault has: see mrm_guest_file_stop_cow().
+ */
 static int break_shared(struct mrm_vm *vm, unsigned long first)
 {
+	unsigned int flags = memalloc_noreclaim_save();
 	unsigned long i;
 	int err = 0;
 
-	for (i = 0; i < PARTS && !err; i++) {
-		struct page *shared = mrm_guest_page_get(vm, first + i), *frame;
-
-		if (shared && mrm_frame_is_shared(shared)) {
-			frame = mrm_guest_page_break(vm, first + i, shared, MRM_SPARE);
-			err = PTR_ERR_OR_ZERO(frame);
-			if (!err) {
-				mrm_frame_unlock(frame);
-				put_page(frame);
-			}
-		}
-		if (shared)
-			put_page(shared);
-	}
-	return err == -EAGAIN ? -EBUSY : err;
+	for (i = 0; i < PARTS && !err; i++)
+		err = break_one(vm, first + i);
+	memalloc_noreclaim_restore(flags);
+	return err;
 }
 
 /*
@@ -232,7 +278,7 @@ int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index)
 	return wait_event_killable(over, !mrm_guest_large_is_rebuilding(vm, index));
 }
 
-/* @large: to become theirs.  If it does not it is still the caller's to free. */
+/* @large: to become theirs, and unlocked then.  If not, it is still the caller's to free. */
 static int rebuild(struct mrm_vm *vm, unsigned long first, struct page *large)
 {
 	unsigned long i;
@@ -265,6 +311,8 @@ static int rebuild(struct mrm_vm *vm, unsigned long first, struct page *large)
 		mrm_count(vm, MRM_LARGE, 1);
 		mrm_count(vm, MRM_LARGE_REBUILT, 1);
 		trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_REBUILT, PARTS);
+		/* Before those who wait for it are woken. */
+		mrm_frame_unlock(large);
 	}
 	return err;
 }
@@ -280,19 +328,39 @@ static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
 	       vma->vm_end >= (first + PARTS) << PAGE_SHIFT;
 }
 
-/* Context: the process's memory stays. */
+/* @large: as in rebuild().  Context: mmap lock. */
 static int rebuild_mapped(struct mrm_vm *vm, unsigned long first, struct page *large)
 {
-	int err = -EINVAL;
+	int err = break_shared(vm, first);
 
-	if (!mmap_read_trylock(vm->mm))
-		return -EBUSY;
-	if (in_one_mapping(vm, first)) {
-		begin(vm, first);
-		err = rebuild(vm, first, large);
-		end(vm);
+	if (err)
+		return err;
+	begin(vm, first);
+	err = rebuild(vm, first, large);
+	end(vm);
+	return err;
+}
+
+/* Context: mmap lock. */
+static int rebuild_in_mapping(struct mrm_vm *vm, unsigned long first, int nid)
+{
+	struct page *large;
+	int err;
+
+	if (!in_one_mapping(vm, first))
+		return -EINVAL;
+	/* Before anything is unshared for it. */
+	large = mrm_frame_alloc_large(vm, first, nid);
+	if (!large) {
+		mrm_count(vm, MRM_LARGE_FAILED, 1);
+		return -ENOMEM;
 	}
-	mmap_read_unlock(vm->mm);
+	err = rebuild_mapped(vm, first, large);
+	if (err) {
+		mrm_frame_forget_large(large);
+		mrm_frame_unlock(large);
+	}
+	put_page(large);
 	return err;
 }
 
@@ -309,34 +377,23 @@ static int rebuild_mapped(struct mrm_vm *vm, unsigned long first, struct page *l
  * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
  * meanwhile.
  *
- * Context: One thread; may sleep, and while nothing is locked for memory.  The mmap lock is not
- * waited for.
- * Return: 0; -EINVAL if it is not worth it; -EBUSY if some are locked, pinned or changing, or
- * the mapping is; -ENOMEM.
+ * Context: One thread; may sleep, but not for memory.  The mmap lock is not waited for.
+ * Return: 0; -EINVAL if it is not worth it, or some are pinned; -EBUSY if some are locked or
+ * changing, or the mapping is; -ENOMEM; -EINTR or -EHWPOISON of a shared one.
  */
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 {
 	int err = -EBUSY, nid = NUMA_NO_NODE;
-	struct page *large;
 
 	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) ||
 	    !worth_it(vm, first, &nid))
 		return -EINVAL;
-	/* Before anything is unshared for it. */
-	large = mrm_frame_alloc_large(vm, first, nid);
-	if (!large) {
-		mrm_count(vm, MRM_LARGE_FAILED, 1);
-		return -ENOMEM;
+	if (!mmget_not_zero(vm->mm))
+		return -EBUSY;
+	if (mmap_read_trylock(vm->mm)) {
+		err = rebuild_in_mapping(vm, first, nid);
+		mmap_read_unlock(vm->mm);
 	}
-	if (mmget_not_zero(vm->mm)) {
-		err = break_shared(vm, first);
-		if (!err)
-			err = rebuild_mapped(vm, first, large);
-		mmput_async(vm->mm);
-	}
-	if (err)
-		mrm_frame_forget_large(large);
-	mrm_frame_unlock(large);
-	put_page(large);
+	mmput_async(vm->mm);
 	return err;
 }

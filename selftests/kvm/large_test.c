@@ -482,17 +482,17 @@ static void test_rebuilt(void)
 	end("after it was rebuilt");
 }
 
-static bool are_rebuilt_by_reads(void *number)
+static bool are_rebuilt(void *number)
 {
 	process_guest(&vm, GUEST_READ, 0, PAGES);
 	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
 }
 
-/* Zeroes that are shared: a few are no reason to stay small, many are. */
+/* Those that are shared, zeroes and a pair: a few are no reason to stay small, many are. */
 static void test_rebuilt_shared(void)
 {
 	const long few = 10, many = 100;
-	long half = LARGE / 2, i, j;
+	long half = LARGE / 2, broken, i, j;
 
 	start(PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
@@ -505,16 +505,22 @@ static void test_rebuilt_shared(void)
 	for (i = 0; i < LARGE; i++)
 		for (j = 0; j < (i < half ? few : many); j++)
 			vm.states[i * PARTS + 20 + j] = 0;
+	for (i = 0; i < half; i++)
+		vm.states[i * PARTS + 300] = vm.states[i * PARTS + 400];
 	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
 		tap_bail("RAM is not filled");
 	tap_ok(mrm_full_pass(), "it is scanned");
-	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half * (few + many), "zeroes are shared");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half * (few + 2 + many),
+		  "zeroes and pairs are shared");
+	broken = mrm_vm_get(vm.pid, "broken_pages");
 	mrm_set("large_rebuild_rate", "16");
-	tap_ok(wait_until(are_rebuilt_by_reads, &half, MRM_LONG),
+	tap_ok(wait_until(are_rebuilt, &half, MRM_LONG),
 	       "those with few of them are rebuilt");
 	mrm_set("large_rebuild_rate", "0");
 	are(half, PAGES - half * many, "those with few of them are rebuilt");
 	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half * many, "the others stay as they are");
+	tap_equal(mrm_vm_get(vm.pid, "broken_pages") - broken, half * (few + 2),
+		  "no more are broken");
 	end("after those with few shared were rebuilt");
 }
 
@@ -524,16 +530,9 @@ static long no_large(struct vm *v, void *unused)
 	return madvise(v->view.ram, HALF * PAGE_SIZE, MADV_NOHUGEPAGE) ? -errno : 0;
 }
 
-static bool are_rebuilt(void *number)
-{
-	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
-	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
-}
-
-/* Where the process wants none there are none, and nothing is unmapped for one. */
 static void test_unwanted(void)
 {
-	long half = LARGE / 2, more = LARGE / 2 + 1;
+	long half = LARGE / 2, more = LARGE / 2 + 1, broken, i;
 
 	start(PAGES);
 	tap_equal(process_call(&vm, no_large, &half, sizeof(half)), 0,
@@ -541,12 +540,21 @@ static void test_unwanted(void)
 	mrm_vm_set(vm.pid, "alloc_guest_large_page", "0");
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	are(0, PAGES, "there are none");
+	for (i = 0; i < half; i++)
+		vm.states[i * PARTS + 7] = 0;
+	if (process_guest(&vm, GUEST_FILL, 0, HALF))
+		tap_bail("RAM is not filled");
+	tap_ok(mrm_full_pass(), "it is scanned");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half, "zeroes are shared");
+	broken = mrm_vm_get(vm.pid, "broken_pages");
 	mrm_vm_set(vm.pid, "alloc_guest_large_page", "1");
 	mrm_set("large_rebuild_rate", "1024");
 	tap_ok(wait_until(are_rebuilt, &half, MRM_LONG), "the other half is rebuilt");
 	tap_ok(!wait_until(are_rebuilt, &more, 3000), "and no more");
-	are(LARGE / 2, PAGES, "after that");
+	are(LARGE / 2, PAGES - half, "after that");
 	mrm_set("large_rebuild_rate", "0");
+	tap_equal(mrm_vm_get(vm.pid, "broken_pages"), broken,
+		  "nothing is unshared for what is not rebuilt");
 	end("after half was rebuilt");
 }
 

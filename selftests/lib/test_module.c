@@ -16,7 +16,7 @@
  * @name: its directory in selftests/, and its name
  * @arguments: for it
  *
- * Return: 0 or a negative errno.
+ * Return: 0; -ENOENT if it has not been built; another negative errno.
  */
 int test_module_load(const char *name, const char *arguments)
 {
@@ -29,7 +29,8 @@ int test_module_load(const char *name, const char *arguments)
 		return -errno;
 	err = syscall(SYS_finit_module, fd, arguments, 0) ? -errno : 0;
 	close(fd);
-	return err;
+	/* What it needs is not in this kernel. */
+	return err == -ENOENT ? -ENOEXEC : err;
 }
 
 /**
