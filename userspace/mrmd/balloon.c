@@ -287,8 +287,9 @@ static bool ignores(const struct balloon *balloon, uint64_t now)
 uint64_t balloon_wait(struct balloon *balloon, uint64_t now)
 {
 	balloon->unresponsive |= ignores(balloon, now);
-	return balloon->asked && !balloon->unresponsive ? balloon->moved_ms + BALLOON_PATIENCE_MS
-							: 0;
+	return balloon->asked && !is_near(balloon, balloon->asked) && !balloon->unresponsive
+		       ? balloon->moved_ms + BALLOON_PATIENCE_MS
+		       : 0;
 }
 
 /**
@@ -301,6 +302,8 @@ uint64_t balloon_wait(struct balloon *balloon, uint64_t now)
  */
 struct balloon_step balloon_next(struct balloon *balloon, uint64_t credit, uint64_t now)
 {
+	struct balloon_step step;
+	bool on_its_way, too_far;
 	uint64_t keep;
 
 	if (!balloon->device)
@@ -323,20 +326,31 @@ struct balloon_step balloon_next(struct balloon *balloon, uint64_t credit, uint6
 			return ask(balloon, balloon->goal, now);
 		return (struct balloon_step){ 0 };
 	}
-	/* On its way, and not half there. */
-	if (balloon->asked && !is_near(balloon, balloon->asked) && same_direction(balloon) &&
+	on_its_way = balloon->asked && !is_near(balloon, balloon->asked) && same_direction(balloon);
+	/* Further than it is to go by now, perhaps below its min: it is told at once. */
+	too_far = on_its_way && distance(balloon->actual, balloon->asked) >
+					distance(balloon->actual, balloon->goal);
+	balloon->unresponsive |= on_its_way && ignores(balloon, now);
+	if (on_its_way && !too_far && ignores(balloon, now))
+		return insist(balloon, credit, now);
+	/* Not half there. */
+	if (on_its_way && !too_far &&
 	    (distance(balloon->actual, balloon->asked) > balloon->step / 2 ||
-	     balloon->asked == balloon->goal)) {
-		if (ignores(balloon, now))
-			return insist(balloon, credit, now);
+	     balloon->asked == balloon->goal))
 		return (struct balloon_step){ .again_ms = balloon->moved_ms + BALLOON_PATIENCE_MS };
-	}
+	/* What it was granted before is not taken for another's. */
+	if (too_far)
+		credit = UINT64_MAX;
 	keep = towards(balloon, credit);
 	if (distance(keep, balloon->actual) < BALLOON_NEAR && keep != balloon->goal)
 		return (struct balloon_step){ 0 };
 	if (balloon->asked && is_near(balloon, balloon->asked))
 		adapt(balloon, now);
-	if (!balloon->unresponsive)
+	/* Another target is no patience anew: targets change by a little all the time. */
+	if (!balloon->unresponsive && !on_its_way)
 		balloon->moved_ms = now;
-	return ask(balloon, towards(balloon, credit), now);
+	step = ask(balloon, towards(balloon, credit), now);
+	if (on_its_way && !balloon->unresponsive)
+		step.again_ms = balloon->moved_ms + BALLOON_PATIENCE_MS;
+	return step;
 }

@@ -165,6 +165,63 @@ static void test_liveness(void)
 	       "a QEMU that does not answer is as good as a guest that does not");
 }
 
+/*
+ * A guest that stopped near where it is to go, while that changes by a page now and then.
+ * Return: how often it was told.
+ */
+static unsigned int move_goal(struct balloon *balloon, int pages)
+{
+	uint64_t now, hold = 40 * MIB;
+	unsigned int tries = 0;
+
+	running(balloon);
+	balloon_goal(balloon, hold, 0);
+	balloon_next(balloon, UINT64_MAX, 0);
+	balloon_actual(balloon, 1000 * MIB, 1000);
+	for (now = 5000; now < 605000; now += 5000) {
+		if (now % 15000 == 0)
+			balloon_goal(balloon, hold += pages * 4096, 0);
+		tries += balloon_next(balloon, UINT64_MAX, now).what == BALLOON_SET;
+		if (now == 20000)
+			tap_ok(balloon_state(balloon, now) == BALLOON_OK,
+			       "a guest that stops near its goal is waited for");
+		if (now == 25000)
+			tap_ok(balloon_state(balloon, now) == BALLOON_UNRESPONSIVE &&
+				       !balloon_gives(balloon),
+			       "for 20 s, though its goal moves");
+	}
+	return tries;
+}
+
+static void test_moving_goal(void)
+{
+	struct balloon_step step;
+	struct balloon balloon;
+	unsigned int tries;
+
+	tries = move_goal(&balloon, 1);
+	tap_ok(tries >= 3 && tries <= 8, "and is told less and less often: %u times", tries);
+	balloon_actual(&balloon, 990 * MIB, 605000);
+	tap_ok(balloon_state(&balloon, 605000) == BALLOON_OK, "until it moves");
+	move_goal(&balloon, -1);
+
+	running(&balloon);
+	balloon_goal(&balloon, 512 * MIB, 0);
+	balloon_next(&balloon, UINT64_MAX, 0);
+	balloon_next(&balloon, UINT64_MAX, 20000);
+	balloon_goal(&balloon, 512 * MIB, 1000 * MIB);
+	step = balloon_next(&balloon, UINT64_MAX, 21000);
+	tap_ok(step.what == BALLOON_SET && step.keep == 1000 * MIB && step.again_ms > 21000 &&
+		       balloon_state(&balloon, 21000) == BALLOON_UNRESPONSIVE,
+	       "a min that rises is told at once to one that does not listen");
+
+	running(&balloon);
+	balloon_goal(&balloon, 1 * MIB, 0);
+	balloon_next(&balloon, UINT64_MAX, 0);
+	balloon_actual(&balloon, 1023 * MIB, 1000);
+	tap_ok(!balloon_wait(&balloon, 30000), "of one that is there no answer is waited for");
+}
+
 static void test_credit(void)
 {
 	struct balloon balloon;
@@ -325,6 +382,7 @@ void test_balloon(void)
 	test_goal();
 	test_steps();
 	test_liveness();
+	test_moving_goal();
 	test_credit();
 	test_random();
 }
