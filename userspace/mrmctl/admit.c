@@ -65,8 +65,8 @@ const struct command command_admit = {
 	.summary = "ask whether a guest may start (for libvirt's hook)",
 	.help = "Asks mrmd whether the guest whose XML is on standard input may start: whether its\n"
 		"min, and what the module needs for it, fit into what the mins of the others leave,\n"
-		"and its swap file into what is free on its disk.  Without swap files it is what\n"
-		"nothing can take from it, if that is more than its min, see mrmd(8).\n"
+		"and its swap file into what is free on its disk.  If more cannot be taken from it, as\n"
+		"it is locked or there are no swap files, that counts instead, see mrmd(8).\n"
 		"If not, it says why, and the exit status is 1.  When mrmd does not run the guest may\n"
 		"start, and a line in the journal says so.\n"
 		"\n"

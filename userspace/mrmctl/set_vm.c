@@ -41,6 +41,12 @@ static int parse_one(const char *word, struct vm_settings *all)
 	char why[MRM_WHY_MAX];
 	int which;
 
+	if (*word == '-') {
+		complain("cannot take \"%s\": options come before the VM, as in \"mrmctl set "
+			 "--live VM KEY=VALUE\"",
+			 word);
+		return STATUS_USAGE;
+	}
 	which = mrm_setting_find(word, length);
 	if (which < 0 || word[length] != '=' || all->settings.given[which]) {
 		complain("cannot take \"%s\": a VM has shares=, min=, max=, salt=, "
@@ -77,8 +83,8 @@ static void refused(void *data, const char *file, const char *value, int error)
 	else if (error == -ENOSPC)
 		complain(
 			"%s: %s does not fit into what the mins of the others leave, guests that "
-			"are starting, and those from which less can be taken, as there is no swap; "
-			"see unreserved_bytes in \"mrmctl host\"",
+			"are starting, and those from which less can be taken, as there is no swap "
+			"or they are locked; see unreserved_bytes in \"mrmctl host\"",
 			file, value);
 	else if (error == -EINVAL || error == -ERANGE)
 		complain("%s: the kernel refuses %s", file, value);

@@ -2,8 +2,8 @@
 /*
  * Whether a guest may start.  The kernel counts the mins of VMs that run, and their file
  * system their swap files; those of guests that were admitted and are on their way are
- * counted here.  Without swap files a guest needs memory for what can be taken from it by
- * nothing else.
+ * counted here.  What cannot be taken from a guest it needs memory for as well: all, if it is
+ * locked or a device reaches it; without swap files what neither a balloon nor compression takes.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +28,7 @@ uint64_t admission_overhead(uint64_t size)
 }
 
 /**
- * admission_kept() - what a VM keeps without swap, whatever its min
+ * admission_kept() - what a VM keeps, whatever its min, if anything can be taken from it
  * @size: memory of the VM, in bytes
  * @balloon: it has a balloon that can be driven
  * @reach: what can be taken from it
@@ -42,6 +42,8 @@ uint64_t admission_kept(uint64_t size, bool balloon, const struct admission_reac
 {
 	uint64_t kept = size, zip = size / 100 * reach->zip_max;
 
+	if (reach->swap)
+		return 0;
 	if (balloon)
 		kept -= size / 100 * reach->balloon_max;
 	if (balloon && kept < balloon_floor(size))
@@ -100,14 +102,15 @@ static uint64_t swap_of(const struct mrm_domain *domain, uint64_t min)
 	return max > min ? max - min : 0;
 }
 
-/* Its min, or what it @keeps without swap if that is more, has no room. */
+/* Its min, or what it @keeps whatever that is, if it is more, has no room. */
 static void refuse_memory(const struct mrm_domain *domain, uint64_t keeps,
 			  const struct admission_host *host, uint64_t pending,
 			  char why[MRM_WHY_MAX])
 {
 	uint64_t min = mrm_settings_bytes(&domain->settings, MRM_MIN);
 	char a[MRM_UNIT_MAX], b[MRM_UNIT_MAX], c[MRM_UNIT_MAX], d[MRM_UNIT_MAX], e[MRM_UNIT_MAX];
-	bool kept = host->kept || keeps > min;
+	bool kept = host->kept || (keeps > min && !domain->pinned),
+	     swap = host->reach && host->reach->swap;
 
 	mrm_format_mib(a, sizeof(a), keeps);
 	mrm_format_mib(b, sizeof(b), admission_overhead(domain->size));
@@ -118,7 +121,9 @@ static void refuse_memory(const struct mrm_domain *domain, uint64_t keeps,
 		 "guest %.60s is to have %s MiB always (%s), and %s MiB of overhead, but only %s "
 		 "MiB are unreserved%s%s%s%s%s%s; lower %s of another%s",
 		 domain->name, a,
-		 keeps > min ? "what neither a balloon nor compression takes from it" : "its min",
+		 keeps <= min	  ? "its min"
+		 : domain->pinned ? "all of it, as it is locked or has a device"
+				  : "what neither a balloon nor compression takes from it",
 		 b, c, pending ? ", of which " : "", pending ? d : "",
 		 pending ? " MiB are for guests that are starting" : "",
 		 !host->kept ? ""
@@ -126,7 +131,7 @@ static void refuse_memory(const struct mrm_domain *domain, uint64_t keeps,
 			     : ", of which ",
 		 host->kept ? e : "", host->kept ? " MiB cannot be taken from others" : "",
 		 keeps > min ? "the min" : "its min or that",
-		 kept ? ", or run mrmd with swap files" : "");
+		 kept && !swap ? ", or run mrmd with swap files" : "");
 }
 
 static void refuse_swap(const struct mrm_domain *domain, uint64_t swap,

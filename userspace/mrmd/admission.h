@@ -28,11 +28,13 @@ struct admitted {
 };
 
 /**
- * struct admission_reach - what can be taken from a VM without swap
+ * struct admission_reach - what can be taken from a VM, unless nothing can
+ * @swap: all, as there are swap files
  * @balloon_max: what a balloon may hold at the most, per cent of its size
  * @zip_max: memory of the compression at the most, likewise
  */
 struct admission_reach {
+	bool swap;
 	uint64_t balloon_max;
 	uint64_t zip_max;
 };
@@ -42,8 +44,8 @@ struct admission_reach {
  * @unreserved: what the mins of VMs that run leave, in bytes, or NULL when the
  *              module does not say
  * @swap: what the files of VMs that run leave, or NULL when there is no swap
- * @reach: what can be taken without, or NULL when there is swap
- * @kept: what VMs that run keep beyond their mins without, in bytes
+ * @reach: what can be taken from guests, or NULL when the module does not say
+ * @kept: what VMs that run keep beyond their mins, in bytes
  */
 struct admission_host {
 	const uint64_t *unreserved;

@@ -321,6 +321,30 @@ void guests_swap(void)
 	mrm_vms_free(&vms);
 }
 
+static const struct guest *guest_of(const struct mrm_vm *vm)
+{
+	const struct guest *guest = guests;
+
+	while (guest && (!guest->listed || guest->vm.pid != vm->pid || guest->vm.node != vm->node))
+		guest = guest->next;
+	return guest;
+}
+
+/**
+ * guests_pinned() - whether a VM's owner says that nothing can be taken from it
+ * @vm: the VM
+ *
+ * The kernel says so, too, but only where it looks for pages to share.
+ *
+ * Return: true if it is locked or has a device.
+ */
+bool guests_pinned(const struct mrm_vm *vm)
+{
+	const struct guest *guest = guest_of(vm);
+
+	return guest && guest->pinned;
+}
+
 /**
  * guests_settled() - whether a VM's min and max are what its owner asked for
  * @vm: the VM
@@ -330,11 +354,9 @@ void guests_swap(void)
 bool guests_settled(const struct mrm_vm *vm)
 {
 	char name[NAME_MAX + 1], called[MRM_TEXT_MAX];
-	const struct guest *guest;
 
-	for (guest = guests; guest; guest = guest->next)
-		if (guest->listed && guest->vm.pid == vm->pid && guest->vm.node == vm->node)
-			return true;
+	if (guest_of(vm))
+		return true;
 	/* As a rule QEMU was told the domain's name: not all the others' files are looked at. */
 	if (module_root() &&
 	    !mrm_vm_read_text(module_root(), vm->pid, "name", called, sizeof(called)) &&
@@ -537,6 +559,7 @@ void guest_news(struct guest *guest, const struct guest_news *news)
 	}
 	guest->pid = news->pid;
 	guest->known = true;
+	guest->pinned = news->pinned;
 	guest->element = news->element;
 	guest->settings = news->settings;
 	guest->current = news->current;

@@ -37,6 +37,7 @@ struct guest_driver {
  * @known: the driver has told about it
  * @vm: what the kernel knows it as, valid while @listed
  * @listed: the kernel has it in its list
+ * @pinned: nothing can be taken from it, as it is locked or has a device
  * @element: its XML says something about its memory
  * @settings: what it says
  * @managed: settings of it were applied, so their absence means the defaults
@@ -66,6 +67,7 @@ struct guest {
 	bool known;
 	struct mrm_vm vm;
 	bool listed;
+	bool pinned;
 	bool element;
 	struct mrm_settings settings;
 	bool managed;
@@ -92,6 +94,7 @@ struct guest {
  * @size: memory of the VM, in bytes
  * @actual: what it has now, in bytes
  * @device: it has a balloon
+ * @pinned: nothing can be taken from it, as it is locked or has a device
  * @element: its XML says something about its memory
  * @settings: what it says
  * @current: what it starts with, in bytes, if that is less than its size; or 0
@@ -101,6 +104,7 @@ struct guest_news {
 	uint64_t size;
 	uint64_t actual;
 	bool device;
+	bool pinned;
 	bool element;
 	struct mrm_settings settings;
 	uint64_t current;
@@ -124,6 +128,7 @@ void guests_vms(void);
 void guests_balance(void);
 void guests_swap(void);
 bool guests_settled(const struct mrm_vm *vm);
+bool guests_pinned(const struct mrm_vm *vm);
 
 uint64_t now_ms(void);
 

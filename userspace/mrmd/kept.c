@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What VMs that run keep whatever their mins, as there is no swap.  The kernel promises mins
- * only: it cannot know whether a file is about to be handed over.
+ * What VMs that run keep whatever their mins, as nothing can be taken from them, or there is no
+ * swap.  The kernel promises mins only: it cannot know whether a file is about to be handed over.
  */
 #include <string.h>
 
@@ -22,14 +22,15 @@
 	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) | MRM_WANT_TEXT(MRM_VM_STATE))
 
 /**
- * kept_reach() - how far the host gets without swap
+ * kept_reach() - how far the host gets
  * @reach: receives it
  *
- * Return: false when guests get swap files, or the module does not say.
+ * Return: false when the module does not say.
  */
 bool kept_reach(struct admission_reach *reach)
 {
-	return !swap_is_used() && module_root() &&
+	reach->swap = swap_is_used();
+	return module_root() &&
 	       !mrm_read_u64(module_root()->fd, "balloon_max", &reach->balloon_max) &&
 	       !mrm_read_u64(module_root()->fd, "zip_max", &reach->zip_max);
 }
@@ -59,7 +60,7 @@ static bool keeps_all(const struct mrm_vm *vm)
 }
 
 /**
- * kept_by() - what a VM that runs keeps without swap, whatever its min
+ * kept_by() - what a VM that runs keeps, whatever its min
  * @vm: the VM
  * @reach: from kept_reach()
  *
@@ -106,7 +107,8 @@ uint64_t kept_beyond_mins(const struct admission_reach *reach, pid_t pid, uint64
 		log_error("the list of VMs: %s", strerror(-error));
 	for (i = 0; !error && i < vms.count; i++) {
 		const struct mrm_vm *vm = &vms.vm[i];
-		uint64_t kept = kept_by(vm, reach);
+		bool all = vm->value[MRM_VM_ADOPTED_BYTES] && guests_pinned(vm);
+		uint64_t kept = all ? vm->value[MRM_VM_SIZE_BYTES] : kept_by(vm, reach);
 		uint64_t promised = vm->pid == pid ? min : vm->value[MRM_VM_MIN_BYTES];
 
 		*covered |= vm->pid == pid && min <= kept;

@@ -221,6 +221,7 @@ static void take_news(struct guest *guest, const struct call *call)
 		.size = call->xml.size,
 		.actual = call->xml.current,
 		.device = call->xml.balloon,
+		.pinned = call->xml.pinned,
 		.element = call->xml.element,
 		.settings = call->xml.settings,
 		.current = call->current,

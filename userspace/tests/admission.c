@@ -39,16 +39,23 @@ static int ask_swap(const char *name, const char *min, const char *max, uint64_t
 }
 
 /* What one keeps that has 400 MiB, in this state. */
-static uint64_t keeps(const char *share_state, const char *balloon_state)
+static uint64_t keeps_with(const struct admission_reach *reach, const char *share_state,
+			   const char *balloon_state)
 {
-	static const struct admission_reach reach = { .balloon_max = 65, .zip_max = 10 };
 	struct mrm_vm vm = { 0 };
 
 	vm.value[MRM_VM_SIZE_BYTES] = 400 * MIB;
 	vm.value[MRM_VM_ADOPTED_BYTES] = 400 * MIB;
 	snprintf(vm.text[MRM_VM_STATE], sizeof(vm.text[0]), "%s", share_state);
 	snprintf(vm.text[MRM_VM_BALLOON_STATE], sizeof(vm.text[0]), "%s", balloon_state);
-	return kept_by(&vm, &reach) / MIB;
+	return kept_by(&vm, reach) / MIB;
+}
+
+static uint64_t keeps(const char *share_state, const char *balloon_state)
+{
+	static const struct admission_reach reach = { .balloon_max = 65, .zip_max = 10 };
+
+	return keeps_with(&reach, share_state, balloon_state);
 }
 
 static void test_running(void)
@@ -169,6 +176,7 @@ static void test_kept(void)
 	const struct admission_reach most = { .balloon_max = 90, .zip_max = 10 };
 	const struct admission_reach all = { .balloon_max = 99, .zip_max = 50 };
 	const struct admission_reach reach = { .balloon_max = 65, .zip_max = 10 };
+	const struct admission_reach files = { true, 65, 10 };
 	struct mrm_domain domain = { .name = "a", .size = 400 * MIB, .balloon = true };
 	uint64_t overhead = admission_overhead(400 * MIB), unreserved = 100 * MIB + overhead;
 	struct admission_host host = { .unreserved = &unreserved, .reach = &reach };
@@ -187,9 +195,21 @@ static void test_kept(void)
 		"from it), and 1.6 MiB of overhead, but only 101.6 MiB are unreserved; lower the "
 		"min of another, or run mrmd with swap files",
 		"is refused in a sentence");
-	host.reach = NULL;
+	host.reach = &files;
 	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "with swap all can be taken");
 	admission_done(&list, "a");
+	domain.pinned = true;
+	tap_ok(admission_ask(&list, &domain, &host, 0, why) == -ENOSPC,
+	       "but nothing from one that is pinned");
+	tap_has(why,
+		"guest a is to have 400.0 MiB always (all of it, as it is locked or has a "
+		"device), and 1.6 MiB of overhead, but only 101.6 MiB are unreserved; lower the min "
+		"of another",
+		"which is said");
+	tap_ok(keeps_with(&files, "on", "ok") == 0 && keeps_with(&files, "pinned", "ok") == 400,
+	       "so it is with one that runs");
+	tap_ok(!strstr(why, "swap files"), "and that swap files do not help is not");
+	domain.pinned = false;
 	host.reach = &reach;
 	domain.foreign = true;
 	tap_ok(!admission_ask(&list, &domain, &host, 0, why), "huge pages are no part of it");

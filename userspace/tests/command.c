@@ -217,6 +217,7 @@ static void test_set(void)
 	expect(2, "share is \"on\" or \"off\"", "mrmctl set web share=maybe");
 	expect(2, "a size with its unit", "mrmctl set web min=512");
 	expect(2, "shares are high, normal, low", "mrmctl set web shares=0");
+	expect(2, "\"--live\": options come before the VM", "mrmctl set web min=1GiB --live");
 	expect(2, "is more than its max", "mrmctl set web min=2GiB max=1GiB");
 	expect(2, "large is \"on\" or \"off\", not \"2\"", "mrmctl set web large=2");
 	expect(2, "does not belong here", "mrmctl list --live");
