@@ -295,7 +295,8 @@ check "and whether it shares, or has large pages" sets_switches
 check "as the XML does" sets_switches_in_xml
 check "of which it says nothing is left alone" leaves_switches
 check "or a guest that is off" sets_config
-check "it refuses what cannot be" mrmctl_refuses "is more than its memory" b min=1GiB
+check "it refuses what cannot be" mrmctl_refuses "its min, 1GiB, is more than its memory" b min=1GiB
+check "nor a max" mrmctl_refuses "its max, 1GiB, is more than its memory" b max=1GiB
 check "and a guest that is not there" mrmctl_refuses "no such guest" nobody salt=x
 
 check "kill -9 of mrmd" mrmd_kill

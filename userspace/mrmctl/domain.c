@@ -55,6 +55,17 @@ void domain_close(struct domain *domain)
 	memset(domain, 0, sizeof(*domain));
 }
 
+/* More than its memory, @kib, is refused; 0: libvirt does not say. */
+static bool is_above(const char *name, const char *which, const struct mrm_settings *settings,
+		     enum mrm_setting setting, unsigned long long kib)
+{
+	if (!kib || mrm_settings_bytes(settings, setting) >> 10 <= kib)
+		return false;
+	complain("%s: its %s, %s, is more than its memory, %llu MiB", name, which,
+		 settings->text[setting], kib >> 10);
+	return true;
+}
+
 /* What its XML will say, with what is new. */
 static int merge(const struct domain *domain, unsigned int scope, const struct mrm_settings *more,
 		 struct mrm_settings *settings)
@@ -82,11 +93,9 @@ static int merge(const struct domain *domain, unsigned int scope, const struct m
 		complain("%s: %s", name, why);
 		return STATUS_FAILED;
 	}
-	if (kib && mrm_settings_bytes(settings, MRM_MIN) >> 10 > kib) {
-		complain("%s: its min, %s, is more than its memory, %llu MiB", name,
-			 settings->text[MRM_MIN], kib >> 10);
+	if (is_above(name, "min", settings, MRM_MIN, kib) ||
+	    (more->given[MRM_MAX] && is_above(name, "max", settings, MRM_MAX, kib)))
 		return STATUS_FAILED;
-	}
 	return STATUS_OK;
 }
 

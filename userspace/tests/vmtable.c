@@ -78,6 +78,7 @@ static void test_print(void)
 	vms[0].value[MRM_VM_BALLOON_BYTES] = 50 << 20;
 	vms[0].value[MRM_VM_BALLOON_TARGET_BYTES] = 312 << 20;
 	vms[0].value[MRM_VM_ZIPPED_PAGES] = 3 * 256;
+	vms[0].value[MRM_VM_ZIPPED_BYTES] = 1 << 20;
 	vms[2].value[MRM_VM_SWAPPED_PAGES] = 7 * 256;
 	vms[1].value[MRM_VM_LARGE_PAGES] = 2;
 	vms[1].value[MRM_VM_LARGE_HELD] = 3 << 19;
@@ -89,15 +90,15 @@ static void test_print(void)
 	check_table(
 		VM_TABLE_TOP,
 		"NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
-		"  LARGE  HELD  ZIPPED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
+		"  LARGE  HELD  ZIPPED  ZUSED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
 		"  UNZIP/S  SWOUT/S  SWIN/S  BLOCK/S  BAD  LOST  STATE\n"
 		"-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		"    0.0   0.0     3.0      0.0       0        0      0        0        0       0        0  0.0     0  on\n"
+		"    0.0   0.0     3.0    1.0      0.0       0        0      0        0        0       0        0  0.0     0  on\n"
 		"db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		"    4.0   1.5     0.0      0.0       -        -      -        -        -       -        -  0.0     0"
+		"    4.0   1.5     0.0    0.0      0.0       -        -      -        -        -       -        -  0.0     0"
 		"  on; not adopted: hugetlb\n"
 		"web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		"      -   0.0     0.0      7.0      20        0      0        0        0       0        0  0.5     3"
+		"      -   0.0     0.0    0.0      7.0      20        0      0        0        0       0        0  0.5     3"
 		"  blocked; on\n",
 		"the VMs in top");
 }
@@ -116,7 +117,8 @@ void test_vmtable(void)
 	tap_ok(vm_key_parse("SCAN/S", &key) && key == VM_KEY_SCAN_RATE, "and by their headings");
 	tap_ok(vm_key_parse("mctlsz", &key) && key == VM_KEY_BALLOON &&
 		       vm_key_parse("SWR/s", &key) && key == VM_KEY_SWAP_IN_RATE &&
-		       vm_key_parse("SHRDSVD", &key) && key == VM_KEY_SAVED,
+		       vm_key_parse("SHRDSVD", &key) && key == VM_KEY_SAVED &&
+		       vm_key_parse("CACHEUSD", &key) && key == VM_KEY_ZIP_USED,
 	       "and by what esxtop calls them");
 	tap_ok(!vm_key_parse("", &key) && !vm_key_parse("sav", &key), "and by nothing else");
 
