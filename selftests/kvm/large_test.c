@@ -448,9 +448,10 @@ static bool all_rebuilt(void *unused)
 	return mrm_vm_get(vm.pid, "large_pages") == LARGE;
 }
 
-static void test_rebuilt(void)
+/* A VM whose large frames have all been broken, for one page of each. */
+static void start_broken(void)
 {
-	long i, kvm;
+	long i;
 
 	start(PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
@@ -458,6 +459,13 @@ static void test_rebuilt(void)
 		if (process_discard(&vm, i * PARTS + i, 1))
 			tap_bail("cannot discard");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
+}
+
+static void test_rebuilt(void)
+{
+	long kvm;
+
+	start_broken();
 	are(0, PAGES - LARGE, "all are broken");
 	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
 	kvm = kvm_large_mappings();
@@ -494,12 +502,7 @@ static void test_rebuilt_shared(void)
 	const long few = 10, many = 100;
 	long half = LARGE / 2, broken, i, j;
 
-	start(PAGES);
-	process_fill(&vm, 0, PAGES, 1 << 20);
-	for (i = 0; i < LARGE; i++)
-		if (process_discard(&vm, i * PARTS + i, 1))
-			tap_bail("cannot discard");
-	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
+	start_broken();
 	for (i = 0; i < PAGES; i++)
 		vm.states[i] = 1 + i;
 	for (i = 0; i < LARGE; i++)
@@ -530,6 +533,7 @@ static long no_large(struct vm *v, void *unused)
 	return madvise(v->view.ram, HALF * PAGE_SIZE, MADV_NOHUGEPAGE) ? -errno : 0;
 }
 
+/* Where the process wants none there are none, and nothing is unmapped or unshared for one. */
 static void test_unwanted(void)
 {
 	long half = LARGE / 2, more = LARGE / 2 + 1, broken, i;
