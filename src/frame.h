@@ -173,6 +173,16 @@ static inline void mrm_frame_set_reading(struct page *frame, bool reading)
 				(reading ? MRM_FRAME_READING : 0));
 }
 
+/*
+ * Does anybody but its entry, its mappings and the caller refer to a private frame, no part of a
+ * large one, as I/O does that is under way and that no pin tells of (FOLL_GET, before 6.5)?  It may
+ * be otherwise a moment later; but what is held for long is not unmapped in vain, again and again.
+ */
+static inline bool mrm_frame_is_held(struct page *frame)
+{
+	return page_count(frame) > 2 + atomic_read(&page_folio(frame)->_mapcount) + 1;
+}
+
 /* Context of both: the frame is private and locked, and the second's is not large. */
 static inline bool mrm_frame_is_writing(const struct page *frame)
 {

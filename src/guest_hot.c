@@ -192,17 +192,6 @@ static bool is_within(struct page *frame, u64 first, u64 last)
 	return at >= first && (at | ~PAGE_MASK) <= last;
 }
 
-/*
- * Does anybody but its entry, its mappings and the caller refer to it, as I/O does that is under
- * way and that no pin tells of (FOLL_GET, before 6.5)?  It may be so a moment later; but what is
- * in use for long is not unmapped in vain, again and again.
- */
-static bool is_in_use(struct page *frame)
-{
-	return !mrm_frame_is_large(frame) &&
-	       page_count(frame) > 2 + atomic_read(&page_folio(frame)->_mapcount) + 1;
-}
-
 /* The frame that it has and that is to be moved, with a reference; ERR_PTR(). */
 static struct page *get_outside(struct mrm_vm *vm, unsigned long index, u64 first, u64 last)
 {
@@ -213,7 +202,8 @@ static struct page *get_outside(struct mrm_vm *vm, unsigned long index, u64 firs
 		return ERR_PTR(-ENOENT);
 	err = mrm_frame_is_shared(old) ? -EXDEV :
 	      is_within(old, first, last) ? -EALREADY :
-	      folio_maybe_dma_pinned(page_folio(old)) || is_in_use(old) ? -EBUSY : 0;
+	      folio_maybe_dma_pinned(page_folio(old)) ||
+	      (!mrm_frame_is_large(old) && mrm_frame_is_held(old)) ? -EBUSY : 0;
 	if (!err)
 		return old;
 	put_page(old);

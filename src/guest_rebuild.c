@@ -42,16 +42,6 @@ static void unlock(unsigned long n)
 	}
 }
 
-/*
- * Does somebody hold it, but for its entry, its mappings and the caller?  It may be otherwise a
- * moment later; but what is held for long is not unshared and unmapped in vain, again and again.
- */
-static bool is_held(struct page *frame)
-{
-	return mrm_frame_is_writing(frame) ||
-	       page_count(frame) > 2 + atomic_read(&page_folio(frame)->_mapcount) + 1;
-}
-
 /* By their entries alone, as it is for most: nothing but frames of their own, and few shared? */
 static bool are_own(struct mrm_vm *vm, unsigned long first)
 {
@@ -100,7 +90,8 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
 		other = !mrm_frame_tryget(frame);
 		if (other)
 			break;
-		other = mrm_frame_is_large(frame) || is_held(frame);
+		other = mrm_frame_is_large(frame) || mrm_frame_is_writing(frame) ||
+			mrm_frame_is_held(frame);
 		*nid = page_to_nid(frame);
 		own++;
 		touched += folio_mapped(page_folio(frame));
