@@ -56,7 +56,7 @@ static bool keeps_all(const struct mrm_vm *vm)
 	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (!strcmp(vm->text[MRM_VM_STATE], states[i]))
 			return true;
-	return false;
+	return guests_pinned(vm);
 }
 
 /**
@@ -107,8 +107,7 @@ uint64_t kept_beyond_mins(const struct admission_reach *reach, pid_t pid, uint64
 		log_error("the list of VMs: %s", strerror(-error));
 	for (i = 0; !error && i < vms.count; i++) {
 		const struct mrm_vm *vm = &vms.vm[i];
-		bool all = vm->value[MRM_VM_ADOPTED_BYTES] && guests_pinned(vm);
-		uint64_t kept = all ? vm->value[MRM_VM_SIZE_BYTES] : kept_by(vm, reach);
+		uint64_t kept = kept_by(vm, reach);
 		uint64_t promised = vm->pid == pid ? min : vm->value[MRM_VM_MIN_BYTES];
 
 		*covered |= vm->pid == pid && min <= kept;
