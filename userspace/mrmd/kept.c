@@ -68,16 +68,19 @@ static bool keeps_all(const struct mrm_vm *vm)
  */
 uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
 {
+	struct admission_reach own = *reach;
 	const uint64_t *value = vm->value;
-	uint64_t kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), reach);
 	uint64_t file =
 		(value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES]) * MRM_PAGE_SIZE;
+	uint64_t kept;
 
 	/* Of huge pages and the like nothing can be taken. */
 	if (!value[MRM_VM_ADOPTED_BYTES])
 		return value[MRM_VM_CONSUMED_BYTES];
 	if (keeps_all(vm))
 		return value[MRM_VM_SIZE_BYTES];
+	own.swap &= !swap_is_missing(vm);
+	kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), &own);
 	/* One that was handed a file by somebody else, or by an mrmd before us. */
 	return kept > file ? kept - file : 0;
 }

@@ -248,14 +248,14 @@ static const struct mrm_vm *find(const struct mrm_vms *vms, const struct swap *s
 	return NULL;
 }
 
-static bool is_known(const struct mrm_vm *vm)
+/* What is known of a VM's swap, or NULL. */
+static const struct swap *swap_of(const struct mrm_vm *vm)
 {
-	struct swap *swap;
+	const struct swap *swap = swaps;
 
-	for (swap = swaps; swap; swap = swap->next)
-		if (swap->vm.pid == vm->pid && swap->vm.node == vm->node)
-			return true;
-	return false;
+	while (swap && (swap->vm.pid != vm->pid || swap->vm.node != vm->node))
+		swap = swap->next;
+	return swap;
 }
 
 static struct swap *find_file(const char *name)
@@ -343,10 +343,10 @@ static bool look_at(struct swap *swap, const struct mrm_vms *vms)
 			forget(swap);
 		else if (swap->state == SWAP_NEW)
 			settle(swap);
-		/* One that needed none may need one now, or one for which there is room. */
+		/* One that needed none may need one now; what was in the way may be gone. */
 		else if (has_changed(swap))
 			swap->state = SWAP_NEW;
-		else if (swap->error == -ENOSPC)
+		else if (swap->error)
 			make(swap);
 		return !ended && swap->state == SWAP_NEW;
 	case SWAP_GIVEN:
@@ -375,7 +375,7 @@ void swap_vms(const struct mrm_vms *vms)
 	if (dir < 0)
 		return;
 	for (i = 0; module_root() && i < vms->count; i++)
-		if (!is_known(&vms->vm[i]))
+		if (!swap_of(&vms->vm[i]))
 			meet(&vms->vm[i]);
 	for (swap = swaps; swap; swap = next) {
 		next = swap->next;
@@ -410,6 +410,20 @@ static uint64_t size_now(const struct swap *swap, uint64_t *size)
 bool swap_is_used(void)
 {
 	return dir >= 0;
+}
+
+/**
+ * swap_is_missing() - should a VM have a swap file, and has none?
+ * @vm: the VM
+ *
+ * Return: true if it could not be made, or the kernel did not take it; false while it is being
+ * made.
+ */
+bool swap_is_missing(const struct mrm_vm *vm)
+{
+	const struct swap *swap = swap_of(vm);
+
+	return swap && swap->state == SWAP_NONE && swap->bytes >= LEAST_BYTES;
 }
 
 /**
@@ -450,22 +464,18 @@ bool swap_room(struct swap_room *room)
  */
 const char *swap_word(const struct mrm_vm *vm)
 {
-	const struct swap *swap;
+	const struct swap *swap = swap_of(vm);
 	char file[MRM_TEXT_MAX];
 
-	for (swap = swaps; swap; swap = swap->next) {
-		if (swap->vm.pid != vm->pid || swap->vm.node != vm->node)
-			continue;
-		switch (swap->state) {
-		case SWAP_NEW:
-			return "waiting";
-		case SWAP_MAKING:
-			return "making";
-		case SWAP_GIVEN:
-			return "yes";
-		default:
-			break;
-		}
+	switch (swap ? swap->state : SWAP_NONE) {
+	case SWAP_NEW:
+		return "waiting";
+	case SWAP_MAKING:
+		return "making";
+	case SWAP_GIVEN:
+		return "yes";
+	default:
+		break;
 	}
 	/* It may have been given one by somebody else. */
 	return module_root() &&

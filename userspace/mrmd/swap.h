@@ -24,6 +24,7 @@ struct swap_room {
 int swap_init(const char *directory);
 void swap_vms(const struct mrm_vms *vms);
 bool swap_is_used(void);
+bool swap_is_missing(const struct mrm_vm *vm);
 bool swap_room(struct swap_room *room);
 const char *swap_word(const struct mrm_vm *vm);
 

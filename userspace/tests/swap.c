@@ -14,6 +14,7 @@
 #include <libvirt/libvirt.h>
 
 #include "guest.h"
+#include "kept.h"
 #include "module.h"
 #include "swap.h"
 #include "swap_file.h"
@@ -205,6 +206,26 @@ static unsigned int count_files(const char *path, off_t *size)
 	return count;
 }
 
+/* What a VM of 64 MiB keeps where there are swap files, in MiB. */
+static uint64_t keeps(pid_t pid)
+{
+	const struct admission_reach reach = { .swap = true };
+	struct mrm_vms vms = { 0 };
+	uint64_t kept = UINT64_MAX;
+	size_t i;
+
+	mrm_vms_read(module_root(), &vms, 0);
+	for (i = 0; i < vms.count; i++) {
+		if (vms.vm[i].pid != pid)
+			continue;
+		vms.vm[i].value[MRM_VM_SIZE_BYTES] = 64ull << 20;
+		vms.vm[i].value[MRM_VM_ADOPTED_BYTES] = 64ull << 20;
+		kept = kept_by(&vms.vm[i], &reach) >> 20;
+	}
+	mrm_vms_free(&vms);
+	return kept;
+}
+
 /* VMs of a made-up kernel, which takes any number for a file. */
 static void test_vms(const char *path)
 {
@@ -244,6 +265,9 @@ static void test_vms(const char *path)
 	tree_read(&tree, "vm/11/swap_file", text, sizeof(text));
 	tap_text(text, "\n", "nor has one from which nothing can be taken");
 	tap_ok(swap_room(&room) && room.free, "and does not keep others from theirs");
+	tap_ok(keeps(7) == 0, "all can be taken from one that has a file");
+	tap_ok(keeps(8) == 64, "but not from one without room");
+	tap_ok(keeps(9) == 0, "one that needs none keeps no more than its min");
 	guests_swap();
 	go_on(500);
 	tap_ok(count_files(path, &size) == 1, "nobody gets a second one");
