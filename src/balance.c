@@ -24,6 +24,8 @@
 #include "zip.h"
 
 #define LOOK_EVERY	HZ	/* at what others use of the host */
+#define STUCK		(30 * HZ)	/* a balloon that has not grown: its driver may be gone */
+#define BALLOON_NEAR	256		/* pages: so near is there, for who drives balloons */
 #define ROOM_PART	32	/* of its size: room that a VM is given to grow */
 #define ROOM_LEAST	256	/* pages */
 #define ALARM_LEAST	256	/* pages */
@@ -256,6 +258,16 @@ static struct mrm_balloon balloon_of(const struct client *c, unsigned long targe
 	};
 }
 
+/* Does a VM's balloon give what it was asked for, or has it not been asked for long? */
+static bool is_giving(struct mrm_balance *b, unsigned long balloon)
+{
+	if (b->balloon + BALLOON_NEAR >= min(balloon, b->balloon_target))
+		b->balloon_moved = jiffies;
+	else if (time_after(jiffies, b->balloon_moved + STUCK))
+		b->balloon_stuck = true;
+	return !b->balloon_stuck;
+}
+
 /* Say what is to be taken from a VM, its balloon being asked for what it should hold. */
 static bool set_take(const struct client *c, const struct mrm_balloon *b, unsigned long balloon)
 {
@@ -264,8 +276,10 @@ static bool set_take(const struct client *c, const struct mrm_balloon *b, unsign
 		.target = b->target,
 		/* One that nobody set limits nothing: sizes shrink before memory goes. */
 		.max = c->vm->balance.max ? c->max : ULONG_MAX,
-		.balloons = READ_ONCE(c->vm->balance.balloon_state) == MRM_BALLOON_OK &&
-			    (b->held < balloon || balloon < mrm_policy_balloon_limit(b)),
+		.balloons = is_giving(&c->vm->balance, balloon) &&
+			    READ_ONCE(c->vm->balance.balloon_state) == MRM_BALLOON_OK &&
+			    (b->held + BALLOON_NEAR < balloon ||
+			     balloon < mrm_policy_balloon_limit(b)),
 		.state = host.state,
 	};
 	u64 pages = mrm_policy_take(&t);

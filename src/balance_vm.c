@@ -3,6 +3,7 @@
  * What an administrator, and the daemon that drives the balloons, say of one VM.
  */
 #include <linux/errno.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 
@@ -114,6 +115,13 @@ int mrm_balance_set_max(struct mrm_vm *vm, unsigned long pages)
 	return err;
 }
 
+/* Its balloon grows, or somebody says that it follows.  Context: the balance lock. */
+static void moves(struct mrm_balance *b)
+{
+	b->balloon_moved = jiffies;
+	b->balloon_stuck = false;
+}
+
 /**
  * mrm_balance_set_balloon() - what a VM's balloon holds
  * @vm: the VM
@@ -130,6 +138,8 @@ int mrm_balance_set_balloon(struct mrm_vm *vm, unsigned long pages)
 	err = update_size(vm);
 	if (!err && pages > vm->balance.size)
 		err = -EINVAL;
+	if (!err && pages > vm->balance.balloon)
+		moves(&vm->balance);
 	if (!err)
 		vm->balance.balloon = pages;
 	mutex_unlock(&mrm_balance_lock);
@@ -141,16 +151,25 @@ int mrm_balance_set_balloon(struct mrm_vm *vm, unsigned long pages)
  * @vm: the VM
  * @word: one of the words of enum mrm_balloon_state, a newline may follow
  *
- * Context: Any.
+ * Context: May sleep; takes the balance lock.
  * Return: 0 or -EINVAL.
  */
 int mrm_balance_set_balloon_state(struct mrm_vm *vm, const char *word)
 {
 	int state = __sysfs_match_string(balloon_words, ARRAY_SIZE(balloon_words), word);
+	bool changed;
 
 	if (state < 0)
 		return state;
+	mutex_lock(&mrm_balance_lock);
+	changed = vm->balance.balloon_state != state;
 	WRITE_ONCE(vm->balance.balloon_state, state);
+	if (state == MRM_BALLOON_OK)
+		moves(&vm->balance);
+	mutex_unlock(&mrm_balance_lock);
+	/* What it does not give is to be taken, or what is taken it gives. */
+	if (changed)
+		mrm_balance_wake();
 	return 0;
 }
 

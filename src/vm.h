@@ -120,6 +120,8 @@ enum mrm_balloon_state {
  * @max: the most it gets; 0 is its size
  * @balloon: what its balloon holds, as it was told
  * @balloon_state: how it does, as it was told
+ * @balloon_moved: jiffies, when it last grew, held what it should, or was said to follow
+ * @balloon_stuck: it has not for so long that it is not waited for any more
  * @size: guest RAM when targets were last computed
  * @consumed: machine memory it had then
  * @target: what it should consume
@@ -132,6 +134,8 @@ struct mrm_balance {
 	unsigned long max;
 	unsigned long balloon;
 	enum mrm_balloon_state balloon_state;
+	unsigned long balloon_moved;
+	bool balloon_stuck;
 	unsigned long size;
 	unsigned long consumed;
 	unsigned long target;

@@ -24,7 +24,7 @@ balloon_is_ok() {
 at_target() {
 	local target least=${2:-$((8 << 20))}
 	target=$(vm_counter "$1" balloon_target_bytes)
-	is "$target" -gt "$least" &&
+	is "$target" -ge "$least" &&
 		vm_counter_is "$1" balloon_bytes -ge $((target - near)) &&
 		vm_counter_is "$1" balloon_bytes -le $((target + near))
 }
@@ -34,7 +34,8 @@ reaches() {
 }
 
 # One that was stopped finds that the other has given most of it, and gives the rest: nobody
-# has to give more.
+# has to give more.  Of those that nobody drove for long, as libvirt was away, the host has taken
+# what was nothing but zeroes.
 gives_the_rest() {
 	[[ $(cat "$mrm/state") = @(high|clear) ]] && at_target "$1" 0
 }
@@ -118,7 +119,7 @@ check "no byte is lost" all memcheck_goes_on a b
 
 check "two others: their balloons grow" squeezed
 check "libvirt is restarted in the middle" restarts_libvirt
-check "both reach their targets" reaches a b
+check "both reach their targets" wait_until 120 all gives_the_rest a b
 check "mrmd says that libvirt was away" says 'the connection to libvirt is lost'
 check "no byte is lost" all memcheck_goes_on a b
 
