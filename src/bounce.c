@@ -182,7 +182,7 @@ static struct mrm_vm *vm_of(unsigned long pfn)
 	word = READ_ONCE(compound_head(page)->private);
 	if (!word || word & MRM_FRAME_SHARED)
 		return NULL;
-	return mrm_vm_at((void *)(word & ~(MRM_FRAME_WRITING | MRM_FRAME_READING)));
+	return mrm_vm_at((void *)(word & ~MRM_FRAME_FLAGS));
 }
 
 /* Or is it copied for another reason than where it is? */

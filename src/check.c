@@ -27,6 +27,7 @@ static const char * const recounted[] = {
 	[MRM_ZIPPED] = "zipped",
 	[MRM_ZIPPED_BYTES] = "zipped bytes",
 	[MRM_SWAPPED] = "swapped",
+	[MRM_SWAP_CACHED] = "in swap, too",
 	[MRM_LARGE] = "large",
 	[MRM_LARGE_HELD] = "held in broken large frames",
 	[MRM_HOT] = "hot",
@@ -110,6 +111,17 @@ static void check_large(struct check *c, struct mrm_vm *vm, unsigned long index,
 		c->vm[MRM_LARGE]++;
 }
 
+/* A private frame, and a slot that holds the same, as far as its checksum says. */
+static void check_cached(struct check *c, struct mrm_vm *vm, unsigned long index,
+			 struct page *frame)
+{
+	void *entry = xa_load(&vm->cached, index);
+
+	c->vm[MRM_SWAP_CACHED]++;
+	if (!mrm_entry_is_swapped(entry) || mrm_frame_checksum(frame) != mrm_entry_sum(entry))
+		page_wrong(c, vm, index, "it holds what its slot does not");
+}
+
 static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, void *entry)
 {
 	bool shared = xa_pointer_tag(entry) == MRM_ENTRY_SHARED;
@@ -152,6 +164,8 @@ static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, 
 			page_wrong(c, vm, index, "frame has another owner");
 		if (mrm_frame_is_large(frame))
 			check_large(c, vm, index, frame);
+		if (mrm_frame_is_cached(frame))
+			check_cached(c, vm, index, frame);
 	}
 	/* The entry's and the one just taken. */
 	if (page_count(frame) < 2)
@@ -161,7 +175,7 @@ static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, 
 
 static void check_vm(struct check *c, struct mrm_vm *vm)
 {
-	unsigned long index;
+	unsigned long index, slots = 0;
 	void *entry;
 	int i;
 
@@ -172,6 +186,9 @@ static void check_vm(struct check *c, struct mrm_vm *vm)
 	}
 	xa_for_each(&vm->hot, index, entry)
 		c->vm[MRM_HOT]++;
+	xa_for_each(&vm->cached, index, entry)
+		slots++;
+	compare(c, vm->pid, "slots of what is in swap, too", slots, c->vm[MRM_SWAP_CACHED]);
 	compare_counters(c, vm->pid, &vm->counters, c->vm);
 	for (i = 0; i < ARRAY_SIZE(recounted); i++)
 		c->host[i] += c->vm[i];

@@ -16,6 +16,7 @@ struct mrm_vm;
  * @MRM_ZIPPED: guest pages that are zipped now
  * @MRM_ZIPPED_BYTES: what they need now, bytes
  * @MRM_SWAPPED: guest pages in swap now
+ * @MRM_SWAP_CACHED: guest pages with a frame, and a slot that holds the same, now
  * @MRM_WRITING: private frames on their way to swap now
  * @MRM_LARGE: large frames that are whole now
  * @MRM_LARGE_HELD: parts of broken ones that are no guest page's now
@@ -37,6 +38,8 @@ struct mrm_vm;
  * @MRM_UNZIPS: guest pages unzipped so far
  * @MRM_MISFITS: guest pages that were not zipped so far, for they need too many bytes
  * @MRM_SWAP_OUTS: guest pages written to swap so far
+ * @MRM_SWAP_KEPT: guest pages swapped so far that did not have to be written, as their slots held
+ *	the same
  * @MRM_SWAP_INS: guest pages read from swap so far
  * @MRM_SWAP_AHEADS: those of them that were read as neighbours of one that was wanted
  * @MRM_READ_ERRORS: times that a guest page was lost so far, as it could not be read, or was not
@@ -54,6 +57,7 @@ enum mrm_counter {
 	MRM_ZIPPED,
 	MRM_ZIPPED_BYTES,
 	MRM_SWAPPED,
+	MRM_SWAP_CACHED,
 	MRM_WRITING,
 	MRM_LARGE,
 	MRM_LARGE_HELD,
@@ -75,6 +79,7 @@ enum mrm_counter {
 	MRM_UNZIPS,
 	MRM_MISFITS,
 	MRM_SWAP_OUTS,
+	MRM_SWAP_KEPT,
 	MRM_SWAP_INS,
 	MRM_SWAP_AHEADS,
 	MRM_READ_ERRORS,

@@ -6,6 +6,7 @@
 #include <linux/string.h>
 #include <linux/xxhash.h>
 
+#include "checksum.h"
 #include "frame.h"
 #include "vm.h"
 
@@ -303,6 +304,20 @@ u64 mrm_frame_compute_hash(struct page *frame, u64 salt)
 
 	kunmap_local(p);
 	return narrowed(hash);
+}
+
+/**
+ * mrm_frame_checksum() - of a frame's contents, as it is stored with a swap slot
+ * @frame: the frame
+ * Return: the checksum.
+ */
+u32 mrm_frame_checksum(struct page *frame)
+{
+	void *p = kmap_local_page(frame);
+	u32 sum = mrm_checksum(p, PAGE_SIZE);
+
+	kunmap_local(p);
+	return sum;
 }
 
 /**

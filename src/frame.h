@@ -19,7 +19,9 @@
  *   index         guest page                number of guest pages that name it
  *   private       its struct mrm_vm, | 4    salt << 2 | zero frame << 1 | 1
  *                 while it is written,
- *                 | 8 while it is read
+ *                 | 8 while it is read,
+ *                 | 16 while a slot
+ *                 holds the same
  *
  * The chain is protected by the stripe lock of the frame table.  The other
  * words change only under the frame's page lock, but for the count, which is
@@ -51,6 +53,9 @@ struct mrm_vm;
 #define MRM_FRAME_ZERO		2UL
 #define MRM_FRAME_WRITING	4UL	/* of a private frame, see guest_swap.h */
 #define MRM_FRAME_READING	8UL	/* the same */
+#define MRM_FRAME_CACHED	16UL	/* the same, see guest_cached.h */
+/* Beside the address of its VM. */
+#define MRM_FRAME_FLAGS		(MRM_FRAME_WRITING | MRM_FRAME_READING | MRM_FRAME_CACHED)
 #define MRM_FRAME_SALT_SHIFT	2
 
 /*
@@ -153,8 +158,7 @@ static inline u64 mrm_frame_salt(const struct page *frame)
 
 static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
 {
-	return (struct mrm_vm *)(mrm_frame_word(frame) &
-				 ~(MRM_FRAME_WRITING | MRM_FRAME_READING));
+	return (struct mrm_vm *)(mrm_frame_word(frame) & ~MRM_FRAME_FLAGS);
 }
 
 /*
@@ -194,6 +198,20 @@ static inline void mrm_frame_set_writing(struct page *frame, bool writing)
 {
 	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_WRITING) |
 				(writing ? MRM_FRAME_WRITING : 0));
+}
+
+/* Of a shared or large frame never; of one that is not locked, perhaps not any more. */
+static inline bool mrm_frame_is_cached(const struct page *frame)
+{
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_CACHED)) ==
+	       MRM_FRAME_CACHED;
+}
+
+/* Context: the frame is private, locked and not large. */
+static inline void mrm_frame_set_cached(struct page *frame, bool cached)
+{
+	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_CACHED) |
+				(cached ? MRM_FRAME_CACHED : 0));
 }
 
 static inline unsigned long mrm_frame_guest_page(struct page *frame)
@@ -241,6 +259,7 @@ void mrm_frame_free(struct page *frame);
 
 bool mrm_frame_contents_zero(struct page *frame);
 bool mrm_frames_equal(struct page *a, struct page *b);
+u32 mrm_frame_checksum(struct page *frame);
 u64 mrm_frame_compute_hash(struct page *frame, u64 salt);
 u64 mrm_frame_zero_hash(u64 salt);
 

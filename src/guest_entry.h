@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The entry of a guest page in mrm_vm.pages, for the files that change it: guest_page.c,
- * guest_share.c, guest_zip.c, guest_swap.c, guest_large.c, guest_rebuild.c and guest_hot.c.
- * What the entries are is said in guest_page.h.
+ * guest_share.c, guest_zip.c, guest_swap.c, guest_cached.c, guest_large.c, guest_rebuild.c and
+ * guest_hot.c.  What the entries are is said in guest_page.h.
  */
 #ifndef MRM_GUEST_ENTRY_H
 #define MRM_GUEST_ENTRY_H

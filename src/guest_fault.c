@@ -9,6 +9,7 @@
 #include "block.h"
 #include "compat.h"
 #include "frame.h"
+#include "guest_cached.h"
 #include "guest_entry.h"
 #include "guest_fault.h"
 #include "guest_file.h"
@@ -175,6 +176,18 @@ static struct page *populate(struct vm_fault *vmf, struct mrm_vm *vm)
 		      mrm_guest_page_populate(vm, vmf->pgoff);
 }
 
+/* A private frame, locked, is about to be mapped.  Return: so that it can only be read. */
+static bool keeps_slot(struct mrm_vm *vm, unsigned long index, struct page *frame, bool write)
+{
+	if (!mrm_frame_is_cached(frame))
+		return false;
+	/* vm->cow cannot change during a fault. */
+	if (!write && vm->cow)
+		return true;
+	mrm_guest_cached_drop(vm, index, frame);
+	return false;
+}
+
 /*
  * Returns the frame locked, as an answer to a fault: the core unlocks it when
  * the page table entry stands, so that whoever locks it and unmaps it knows it
@@ -216,10 +229,10 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	trace_mrm_fault(vm->pid, vmf->pgoff, write, populated);
 	if (allocated)
 		mrm_block_allocated(vmf, vm);
-	/* A private frame is mapped writable at once: it saves a second fault,
+	/* Another private frame is mapped writable at once: it saves a second fault,
 	 * and hints are not write-protected.
 	 */
-	if (!mrm_frame_is_shared(frame)) {
+	if (!mrm_frame_is_shared(frame) && !keeps_slot(vm, vmf->pgoff, frame, write)) {
 		vmf->flags |= FAULT_FLAG_WRITE;
 		/* If it was on its way to swap, it stays. */
 		if (!mrm_frame_is_large(frame))
@@ -284,8 +297,9 @@ static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	if (!mrm_guest_page_is(vm, vmf->pgoff, frame)) {
 		mrm_frame_unlock(frame);
-		return VM_FAULT_NOPAGE;
+		return wait_broken(vmf, vm);
 	}
+	mrm_guest_cached_drop(vm, vmf->pgoff, frame);
 	return VM_FAULT_LOCKED;
 }
 

@@ -368,11 +368,12 @@ void mrm_guest_file_start_cow(struct mrm_vm *vm)
  * a moment before its shared frame is unmapped (mrm_guest_page_break()), and a write would make
  * that writable then.  So who breaks one has the mmap lock for reading, or the share lock, which
  * the caller has had since share is off: what faults may have mapped after that is zero, which
- * mrm_guest_page_unshare() unmaps first.  Faults never have a lock of the mapping alone, as the
- * core asks for map_pages for that; a discard may, and set_cow() waits for it.
+ * mrm_guest_page_unshare() unmaps first.  What is read from swap meanwhile, and keeps its slot, is
+ * counted before it can be mapped (guest_cached.c).  Faults never have a lock of the mapping alone,
+ * as the core asks for map_pages for that; a discard may, and set_cow() waits for it.
  *
  * Context: May sleep; waits for the mmap lock.
- * Return: 0; -EBUSY if a guest page still is shared; -ESRCH if the process has
+ * Return: 0; -EBUSY if a guest page still is shared, or keeps a slot; -ESRCH if the process has
  * ended; -EINTR.
  */
 int mrm_guest_file_stop_cow(struct mrm_vm *vm)
@@ -384,7 +385,8 @@ int mrm_guest_file_stop_cow(struct mrm_vm *vm)
 	err = mmap_write_lock_killable(vm->mm);
 	if (!err) {
 		if (!READ_ONCE(vm->share)) {
-			if (xa_marked(&vm->pages, MRM_MARK_SHARED))
+			if (xa_marked(&vm->pages, MRM_MARK_SHARED) ||
+			    mrm_counter_read(&vm->counters, MRM_SWAP_CACHED))
 				err = -EBUSY;
 			else if (vm->cow)
 				set_cow(vm, false);
@@ -425,6 +427,8 @@ static struct inode *guest_alloc_inode(struct super_block *sb)
 	/* The nodes, too, are charged to the VM's memory cgroup. */
 	xa_init_flags(&vm->pages, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&vm->hot, XA_FLAGS_ACCOUNT);
+	/* These are not: who stores in it is a work that does not wait, and serves others, too. */
+	xa_init(&vm->cached);
 	return &vm->inode;
 }
 
@@ -443,6 +447,9 @@ static void guest_evict_inode(struct inode *inode)
 	if (WARN_ON_ONCE(!xa_empty(&vm->pages)))
 		mrm_guest_pages_drop(vm, 0, ULONG_MAX);
 	mrm_guest_hot_forget(vm);
+	WARN_ON_ONCE(mrm_counter_read(&vm->counters, MRM_SWAP_CACHED));
+	/* Nodes without an entry, for want of memory for others. */
+	xa_destroy(&vm->cached);
 	kfree(vm->scan.spans);
 	kvfree(vm->sample.picks);
 	mrm_swap_close(vm);

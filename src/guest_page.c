@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "frame.h"
 #include "frame_table.h"
+#include "guest_cached.h"
 #include "guest_entry.h"
 #include "guest_hot.h"
 #include "guest_large.h"
@@ -293,6 +294,8 @@ void mrm_entry_replace(struct mrm_vm *vm, unsigned long index, struct page *old,
 	XA_STATE(xas, &vm->pages, index);
 	bool barred;
 
+	/* What @new has is not what the slot holds, or mrm_guest_cached_take() has seen to it. */
+	mrm_guest_cached_drop(vm, index, old);
 	/* Counted here: once the entry stands in the open, a fault may end it. */
 	mrm_entry_count(vm, mrm_frame_entry(old), -1);
 	if (new)

@@ -6,7 +6,7 @@
  *
  *   nothing           never touched, or discarded
  *   a struct page     a private frame, which is its alone; or a part of a large one, see
- *                     guest_large.h
+ *                     guest_large.h.  It may be in swap, too, see guest_cached.h
  *   the same, tag 1   a shared frame
  *   tag 3             a struct mrm_zipped: what it held, compressed
  *   tag 3, and bit 2  a swap slot, and the checksum of what it held

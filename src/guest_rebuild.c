@@ -14,6 +14,7 @@
 
 #include "frame.h"
 #include "frame_table.h"
+#include "guest_cached.h"
 #include "guest_entry.h"
 #include "guest_hot.h"
 #include "guest_large.h"
@@ -238,6 +239,7 @@ static void free_all(struct mrm_vm *vm, unsigned long first)
 			continue;
 		}
 		mrm_hint_remove(frames[i]);
+		mrm_guest_cached_drop(vm, first + i, frames[i]);
 		mrm_frame_unlock(frames[i]);
 		mrm_frame_free(frames[i]);
 		put_page(frames[i]);

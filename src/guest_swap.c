@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/err.h>
-#include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -9,9 +8,9 @@
 #include <linux/workqueue.h>
 
 #include "block.h"
-#include "checksum.h"
 #include "frame.h"
 #include "frame_table.h"
+#include "guest_cached.h"
 #include "guest_entry.h"
 #include "guest_page.h"
 #include "guest_swap.h"
@@ -68,15 +67,6 @@ struct read {
 static struct workqueue_struct *write_wq, *read_wq;
 static DECLARE_WAIT_QUEUE_HEAD(fewer_writes);
 static void (*written_fn)(void);
-
-static u32 sum(struct page *frame)
-{
-	void *p = kmap_local_page(frame);
-	u32 s = mrm_checksum(p, PAGE_SIZE);
-
-	kunmap_local(p);
-	return s;
-}
 
 /* A frame has been written, or not.  Return: its slot is in use. */
 static bool written(struct mrm_write *w, unsigned int i, bool good)
@@ -329,7 +319,10 @@ struct mrm_write *mrm_guest_write_begin(struct mrm_vm *vm, unsigned int n)
 		return NULL;
 	w->vm = vm;
 	w->n = 0;
-	w->room = mrm_swap_alloc(vm, min(n, MRM_SWAP_RUN), &w->slot);
+	n = min(n, MRM_SWAP_RUN);
+	w->room = mrm_swap_alloc(vm, n, &w->slot);
+	if (!w->room && mrm_guest_cached_give(vm, n))
+		w->room = mrm_swap_alloc(vm, n, &w->slot);
 	if (w->room)
 		return w;
 	kfree(w);
@@ -358,7 +351,7 @@ bool mrm_guest_write_add(struct mrm_write *w, unsigned long index, struct page *
 	get_page(frame);
 	w->index[i] = index;
 	w->frames[i] = frame;
-	w->sums[i] = sum(frame);
+	w->sums[i] = mrm_frame_checksum(frame);
 	w->frees[i] = frees;
 	w->n++;
 	mrm_frame_set_writing(frame, true);
@@ -411,7 +404,7 @@ unsigned int mrm_guest_write_submit(struct mrm_write *w)
 
 static bool holds(const struct read *r, unsigned int i)
 {
-	return sum(r->frames[i]) == mrm_entry_sum(r->entries[i]);
+	return mrm_frame_checksum(r->frames[i]) == mrm_entry_sum(r->entries[i]);
 }
 
 /* Is the data lost, as far as an error says?  Else who wants it tries again. */
@@ -432,8 +425,8 @@ static bool end_reading(struct mrm_vm *vm, unsigned long index, struct page *fra
 	return mine;
 }
 
-/* One of them is, or is not, what it was. */
-static void have_read(struct read *r, unsigned int i, int err)
+/* One of them is, or is not, what it was; @again: it was read a second time. */
+static void have_read(struct read *r, unsigned int i, int err, bool again)
 {
 	unsigned long index = r->index + i, slot = mrm_entry_slot(r->entries[i]);
 	struct page *frame = r->frames[i];
@@ -448,7 +441,11 @@ static void have_read(struct read *r, unsigned int i, int err)
 		return;
 	}
 	if (!err) {
-		mrm_swap_free(r->vm, slot);
+		/* That is no place for the only copy. */
+		if (again)
+			mrm_swap_free(r->vm, slot);
+		else
+			mrm_guest_cached_keep(r->vm, index, frame, r->entries[i]);
 		mrm_count(r->vm, MRM_SWAP_INS, 1);
 		trace_mrm_swap_in(r->vm->pid, index, slot);
 		mrm_frame_unlock(frame);
@@ -479,7 +476,7 @@ static void read_in(struct read *r)
 		err = all ? mrm_swap_read(r->vm, slot + i, &r->frames[i], 1) : 0;
 		if (!err && !holds(r, i))
 			err = -EUCLEAN;
-		have_read(r, i, err);
+		have_read(r, i, err, all);
 	}
 	kfree(r);
 }

@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 
 #include "frame.h"
+#include "guest_cached.h"
 #include "guest_entry.h"
 #include "guest_page.h"
 #include "guest_swap.h"
@@ -21,18 +22,19 @@
  */
 bool mrm_guest_pages_may_take(struct mrm_vm *vm)
 {
-	return mrm_zip_may(vm) || (mrm_swap_free_slots(vm) && !mrm_guest_swap_waits(vm));
+	return mrm_zip_may(vm) || (mrm_swap_has_room(vm) && !mrm_guest_swap_waits(vm));
 }
 
 /*
  * The private frames of a run that nobody else has locked, locked.  If there is no room for
- * any, those alone that look like nothing but zeroes.  *resident: guest pages that have a
- * frame.  Return: some are mapped.
+ * any, those alone that look like nothing but zeroes, or are in swap, too.  *resident: guest pages
+ * that have a frame.  Return: some are mapped.
  */
 static bool lock_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 		     struct page **frames, unsigned int *resident)
 {
 	bool mapped = false, all = mrm_guest_pages_may_take(vm);
+	bool cached = mrm_guest_cached_may_take(vm);
 	unsigned int i;
 
 	*resident = mrm_guest_pages_get_private(vm, first, pages, true, frames);
@@ -43,7 +45,8 @@ static bool lock_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 			continue;
 		/* Large ones are broken first. */
 		if (mrm_frame_is_large(frame) || PageHWPoison(frame) ||
-		    (!all && !mrm_frame_contents_zero(frame)) ||
+		    (!all && !(cached && mrm_frame_is_cached(frame)) &&
+		     !mrm_frame_contents_zero(frame)) ||
 		    folio_maybe_dma_pinned(page_folio(frame)) ||
 		    mrm_entry_lock_private(vm, first + i, frame)) {
 			put_page(frame);
@@ -86,9 +89,9 @@ static unsigned int write_out(struct mrm_vm *vm, const struct out *out, unsigned
  * @pages: how many, up to MRM_TAKE_RUN
  * @taken: where to add what that brought
  *
- * A zero page becomes nothing; another is zipped, or, if it does not fit, begins to be
- * written to swap, if there is any.  Those that are shared, pinned, being written, locked
- * by others or parts of a large frame are left alone.
+ * A zero page becomes nothing; another is zipped; one that does not fit is swapped, if its slot
+ * still holds the same, or begins to be written to swap, if there is any.  Those that are shared,
+ * pinned, being written, locked by others or parts of a large frame are left alone.
  *
  * Decide, unmap, check the reference count, then read: as in mrm_guest_pages_share().
  *
@@ -112,6 +115,8 @@ unsigned int mrm_guest_pages_take(struct mrm_vm *vm, unsigned long first, unsign
 		/* The entry's reference and ours, as in share_unmapped(). */
 		if (page_count(frame) == 2) {
 			bytes = mrm_guest_page_zip(vm, first + i, frame);
+			if (!bytes && mrm_guest_cached_may_take(vm))
+				bytes = mrm_guest_cached_take(vm, first + i, frame);
 			if (!bytes) {
 				out[n++] = (struct out){ first + i, frame };
 				continue;

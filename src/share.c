@@ -8,6 +8,7 @@
 #include <linux/xarray.h>
 
 #include "frame.h"
+#include "guest_cached.h"
 #include "guest_file.h"
 #include "guest_large.h"
 #include "guest_page.h"
@@ -221,12 +222,16 @@ int mrm_share_set_enabled(struct mrm_vm *vm, bool share)
 		if (!share)
 			err = unshare_all(vm, 0, true);
 		mutex_unlock(&share_lock);
+		if (!share && !err)
+			err = mrm_guest_cached_drop_all(vm);
 		/* Without the share lock: the process may let us wait. */
 		if (!share && !err)
 			err = mrm_guest_file_stop_cow(vm);
-		/* -EBUSY: a read fault that was under way mapped zero. */
-	} while (err == -EBUSY);
+		/* -EBUSY: a read fault that was under way mapped zero, or a read kept its slot. */
+	} while (err == -EBUSY && !signal_pending(current));
 	mutex_unlock(&vm->switch_lock);
+	if (err == -EBUSY)
+		return -EINTR;
 	return err == -ESRCH ? 0 : err;
 }
 

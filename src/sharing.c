@@ -80,8 +80,8 @@ static int count(struct mrm_vm *vm, struct mrm_sharing *out)
 		return err;
 	out->saved = shared - min_t(u64, shared, (parts + (1 << (PART_SHIFT - 1))) >> PART_SHIFT);
 	out->saved_within = shared - different;
-	out->overhead = sizeof(*vm) + (count_nodes(&vm->pages) + count_nodes(&vm->hot)) *
-		sizeof(struct xa_node);
+	out->overhead = sizeof(*vm) + (count_nodes(&vm->pages) + count_nodes(&vm->hot) +
+		count_nodes(&vm->cached)) * sizeof(struct xa_node);
 	return 0;
 }
 

@@ -241,6 +241,20 @@ unsigned long mrm_swap_free_slots(const struct mrm_vm *vm)
 }
 
 /**
+ * mrm_swap_has_room() - can guest pages be written to a VM's swap file?
+ * @vm: the VM
+ * Return: true if slots are free, or are given back when they are wanted (guest_cached.h), and
+ * writes do not fail.
+ */
+bool mrm_swap_has_room(const struct mrm_vm *vm)
+{
+	struct mrm_swap *s = swap_of(vm);
+
+	return s && !is_paused(s) &&
+	       (READ_ONCE(s->free) || mrm_counter_read(&vm->counters, MRM_SWAP_CACHED) > 0);
+}
+
+/**
  * mrm_swap_bad_slots() - slots of a VM's swap file that could not be written
  * @vm: the VM
  * Return: how many.

@@ -38,7 +38,9 @@ MRM_HOST_COUNTER(zips, MRM_ZIPS);
 MRM_HOST_COUNTER(unzips, MRM_UNZIPS);
 MRM_HOST_COUNTER(zip_misfits, MRM_MISFITS);
 MRM_HOST_COUNTER(swapped_pages, MRM_SWAPPED);
+MRM_HOST_COUNTER(swap_cached_pages, MRM_SWAP_CACHED);
 MRM_HOST_COUNTER(swap_outs, MRM_SWAP_OUTS);
+MRM_HOST_COUNTER(swap_kept, MRM_SWAP_KEPT);
 MRM_HOST_COUNTER(swap_ins, MRM_SWAP_INS);
 MRM_HOST_COUNTER(swap_aheads, MRM_SWAP_AHEADS);
 MRM_HOST_COUNTER(read_errors, MRM_READ_ERRORS);
@@ -54,7 +56,9 @@ static struct attribute *host_attrs[] = {
 	&host_unzips.attr,
 	&host_zip_misfits.attr,
 	&host_swapped_pages.attr,
+	&host_swap_cached_pages.attr,
 	&host_swap_outs.attr,
+	&host_swap_kept.attr,
 	&host_swap_ins.attr,
 	&host_swap_aheads.attr,
 	&host_read_errors.attr,
@@ -91,7 +95,9 @@ MRM_VM_ATTR(swap_file, 0600, vm_swap_file_show, vm_swap_file_store);
 MRM_VM_VALUE(swap_free_pages, "%lu", mrm_swap_free_slots(vm));
 MRM_VM_VALUE(swap_bad_pages, "%lu", mrm_swap_bad_slots(vm));
 MRM_VM_COUNTER(swapped_pages, MRM_SWAPPED);
+MRM_VM_COUNTER(swap_cached_pages, MRM_SWAP_CACHED);
 MRM_VM_COUNTER(swap_outs, MRM_SWAP_OUTS);
+MRM_VM_COUNTER(swap_kept, MRM_SWAP_KEPT);
 MRM_VM_COUNTER(swap_ins, MRM_SWAP_INS);
 MRM_VM_COUNTER(swap_aheads, MRM_SWAP_AHEADS);
 MRM_VM_COUNTER(zipped_pages, MRM_ZIPPED);
@@ -114,7 +120,9 @@ static struct attribute *vm_attrs[] = {
 	&vm_swap_free_pages.attr,
 	&vm_swap_bad_pages.attr,
 	&vm_swapped_pages.attr,
+	&vm_swap_cached_pages.attr,
 	&vm_swap_outs.attr,
+	&vm_swap_kept.attr,
 	&vm_swap_ins.attr,
 	&vm_swap_aheads.attr,
 	&vm_blocked_vcpus.attr,

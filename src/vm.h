@@ -172,6 +172,8 @@ struct mrm_ahead {
  * @pages: state of each guest page, by virtual address >> PAGE_SHIFT; see
  *	guest_page.c
  * @hot: guest pages that devices use, see guest_hot.h
+ * @cached: slots of guest pages that have a frame, too, see guest_cached.h
+ * @next_cached: the guest page from which on slots are given back next
  * @mm: the process's, held by mmgrab()
  * @mn: hears of discards and of the end of @mm
  * @file: the pseudo file; NULL until something is adopted; under @lock
@@ -250,6 +252,8 @@ struct mrm_vm {
 	struct inode inode;
 	struct xarray pages;
 	struct xarray hot;
+	struct xarray cached;
+	unsigned long next_cached;
 	struct mm_struct *mm;
 	struct mmu_notifier mn;
 	struct file *file;

@@ -19,6 +19,7 @@
 	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |          \
 	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_CONSUMED_BYTES) |  \
 	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) | \
+	 MRM_WANT(MRM_VM_SWAP_CACHED_PAGES) |                                \
 	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) | MRM_WANT_TEXT(MRM_VM_STATE))
 
 /**
@@ -71,7 +72,9 @@ uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
 	struct admission_reach own = *reach;
 	const uint64_t *value = vm->value;
 	uint64_t file =
-		(value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES]) * MRM_PAGE_SIZE;
+		(value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES] +
+		 value[MRM_VM_SWAP_CACHED_PAGES]) *
+		MRM_PAGE_SIZE;
 	uint64_t kept;
 
 	/* Of huge pages and the like nothing can be taken. */
