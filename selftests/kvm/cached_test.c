@@ -13,7 +13,7 @@
 #include "tap.h"
 #include "vm_process.h"
 
-#define SLOTS		(long)(DISK_RAM_BYTES / PAGE_SIZE)
+#define SLOTS		((long)(DISK_RAM_BYTES / PAGE_SIZE))
 #define PAGES		2048L
 #define HALF		(PAGES / 2)
 #define PART		(PAGES / 4)
@@ -41,7 +41,7 @@ static void fill(size_t first, size_t count, uint32_t id)
 	for (i = first; i < first + count; i++)
 		vm.states[i] = id + i;
 	if (process_guest(&vm, GUEST_FILL, first, count))
-		tap_bail("cannot fill");
+		tap_bail("the guest does not write");
 }
 
 /* Take all there is; what is drawn at random is not found at once, nor written. */
@@ -105,7 +105,8 @@ static void poke(size_t first, size_t count, uint32_t word)
 
 static void guest_reads(const char *what)
 {
-	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, vm.pages), 0, "%s: every byte is right", what);
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, vm.pages), 0, "%s: every byte is right",
+		  what);
 }
 
 static void user_reads(const char *what)
@@ -170,7 +171,8 @@ static void test_share_off(void)
 	tap_equal(mrm_vm_set(vm.pid, "share", "0"), 0, "share is switched off");
 	keeps(0, "share is off");
 	poke(0, HALF, 9);
-	tap_equal(process_guest(&vm, GUEST_POKE, 0, HALF), 0, "the guest writes to what it had read");
+	tap_equal(process_guest(&vm, GUEST_POKE, 0, HALF), 0,
+		  "the guest writes to what it had read");
 	take(PAGES, "without sharing");
 	guest_reads("without sharing");
 	keeps(0, "without sharing");
@@ -193,7 +195,8 @@ static void test_share(void)
 	guest_reads("before it is shared");
 	for (i = HALF; i < PAGES; i++)
 		vm.states[i] = vm.states[i - HALF];
-	tap_equal(process_guest(&vm, GUEST_FILL, HALF, HALF), 0, "one half gets what the other has");
+	tap_equal(process_guest(&vm, GUEST_FILL, HALF, HALF), 0,
+		  "one half gets what the other has");
 	keeps(HALF, "before it is shared");
 	mrm_share_all();
 	tap_equal(get("shared_pages"), PAGES, "they are shared");
@@ -209,7 +212,7 @@ static void test_zip(void)
 	for (i = 0; i < PAGES; i++)
 		vm.states[i] = ((5 << 20) + i) | (i < HALF ? THIN : 0);
 	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
-		tap_bail("cannot fill");
+		tap_bail("the guest does not write");
 	take(PAGES, "before there is compression");
 	guest_reads("before there is compression");
 	keeps(PAGES, "before there is compression");

@@ -15,12 +15,12 @@
 #include "vm.h"
 
 /* What is read of each VM. */
-#define WANT                                                                 \
-	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |          \
-	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_CONSUMED_BYTES) |  \
-	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) | \
-	 MRM_WANT(MRM_VM_SWAP_CACHED_PAGES) |                                \
-	 MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) | MRM_WANT_TEXT(MRM_VM_STATE))
+#define WANT                                                                        \
+	(MRM_WANT(MRM_VM_SIZE_BYTES) | MRM_WANT(MRM_VM_MIN_BYTES) |                 \
+	 MRM_WANT(MRM_VM_ADOPTED_BYTES) | MRM_WANT(MRM_VM_CONSUMED_BYTES) |         \
+	 MRM_WANT(MRM_VM_SWAPPED_PAGES) | MRM_WANT(MRM_VM_SWAP_FREE_PAGES) |        \
+	 MRM_WANT(MRM_VM_SWAP_CACHED_PAGES) | MRM_WANT_TEXT(MRM_VM_BALLOON_STATE) | \
+	 MRM_WANT_TEXT(MRM_VM_STATE))
 
 /**
  * kept_reach() - how far the host gets
@@ -71,10 +71,9 @@ uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
 {
 	struct admission_reach own = *reach;
 	const uint64_t *value = vm->value;
-	uint64_t file =
-		(value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES] +
-		 value[MRM_VM_SWAP_CACHED_PAGES]) *
-		MRM_PAGE_SIZE;
+	uint64_t file = (value[MRM_VM_SWAPPED_PAGES] + value[MRM_VM_SWAP_FREE_PAGES] +
+			 value[MRM_VM_SWAP_CACHED_PAGES]) *
+			MRM_PAGE_SIZE;
 	uint64_t kept;
 
 	/* Of huge pages and the like nothing can be taken. */
