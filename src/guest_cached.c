@@ -20,7 +20,8 @@
  */
 static bool has_room(const struct mrm_vm *vm)
 {
-	return mrm_swap_free_slots(vm) > mrm_counter_read(&vm->counters, MRM_SWAP_CACHED);
+	return mrm_swap_free_slots(vm) > mrm_counter_read(&vm->counters, MRM_SWAP_CACHED) &&
+	       !mrm_swap_is_doubtful(vm);
 }
 
 /**
@@ -32,7 +33,7 @@ static bool has_room(const struct mrm_vm *vm)
 bool mrm_guest_cached_may_take(struct mrm_vm *vm)
 {
 	return mrm_counter_read(&vm->counters, MRM_SWAP_CACHED) && mrm_swap_has_room(vm) &&
-	       !mrm_guest_swap_hangs(vm);
+	       !mrm_swap_is_doubtful(vm) && !mrm_guest_swap_hangs(vm);
 }
 
 /**

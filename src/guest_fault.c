@@ -232,11 +232,12 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	/* Another private frame is mapped writable at once: it saves a second fault,
 	 * and hints are not write-protected.
 	 */
-	if (!mrm_frame_is_shared(frame) && !keeps_slot(vm, vmf->pgoff, frame, write)) {
-		vmf->flags |= FAULT_FLAG_WRITE;
+	if (!mrm_frame_is_shared(frame)) {
 		/* If it was on its way to swap, it stays. */
 		if (!mrm_frame_is_large(frame))
 			mrm_frame_set_writing(frame, false);
+		if (!keeps_slot(vm, vmf->pgoff, frame, write))
+			vmf->flags |= FAULT_FLAG_WRITE;
 	}
 	vmf->page = frame;
 	if (unlikely(atomic_read(&vm->rebuilt)) && mrm_frame_is_large(frame) &&

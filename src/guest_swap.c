@@ -321,7 +321,7 @@ struct mrm_write *mrm_guest_write_begin(struct mrm_vm *vm, unsigned int n)
 	w->n = 0;
 	n = min(n, MRM_SWAP_RUN);
 	w->room = mrm_swap_alloc(vm, n, &w->slot);
-	if (!w->room && mrm_guest_cached_give(vm, n))
+	if (!w->room && mrm_swap_has_room(vm) && mrm_guest_cached_give(vm, n))
 		w->room = mrm_swap_alloc(vm, n, &w->slot);
 	if (w->room)
 		return w;
@@ -354,6 +354,8 @@ bool mrm_guest_write_add(struct mrm_write *w, unsigned long index, struct page *
 	w->sums[i] = mrm_frame_checksum(frame);
 	w->frees[i] = frees;
 	w->n++;
+	/* Of two slots the one that it had may be no good. */
+	mrm_guest_cached_drop(w->vm, index, frame);
 	mrm_frame_set_writing(frame, true);
 	return true;
 }
@@ -456,6 +458,7 @@ static void have_read(struct read *r, unsigned int i, int err, bool again)
 	lost = !i && is_lost(err);
 	if (lost) {
 		mrm_count(r->vm, MRM_READ_ERRORS, 1);
+		mrm_swap_doubt(r->vm);
 		pr_err_ratelimited("VM %d (%s): slot %lu of %pD %s (%d): the page at %#lx is lost\n",
 				   r->vm->pid, r->vm->name, slot, mrm_swap_file(r->vm),
 				   err == -EUCLEAN ? "does not hold what was written" :

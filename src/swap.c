@@ -37,6 +37,7 @@
  * @bad: slots that were retired
  * @pause: jiffies for which nothing is written, as writes fail; 0: they do not
  * @paused_until: jiffies
+ * @doubtful: something could not be read, and nothing has been written since
  */
 struct mrm_swap {
 	struct list_head node;
@@ -50,6 +51,7 @@ struct mrm_swap {
 	unsigned long bad;
 	unsigned long pause;
 	unsigned long paused_until;
+	bool doubtful;
 };
 
 /* A VM's swap file, all of it, or NULL. */
@@ -241,6 +243,29 @@ unsigned long mrm_swap_free_slots(const struct mrm_vm *vm)
 }
 
 /**
+ * mrm_swap_doubt() - what is in a VM's swap file may not be readable
+ * @vm: a VM that has one, of which something could not be read
+ *
+ * Until something is written.
+ */
+void mrm_swap_doubt(struct mrm_vm *vm)
+{
+	WRITE_ONCE(swap_of(vm)->doubtful, true);
+}
+
+/**
+ * mrm_swap_is_doubtful() - may what is in a VM's swap file not be readable?
+ * @vm: the VM
+ * Return: true if so.
+ */
+bool mrm_swap_is_doubtful(const struct mrm_vm *vm)
+{
+	struct mrm_swap *s = swap_of(vm);
+
+	return s && READ_ONCE(s->doubtful);
+}
+
+/**
  * mrm_swap_has_room() - can guest pages be written to a VM's swap file?
  * @vm: the VM
  * Return: true if slots are free, or are given back when they are wanted (guest_cached.h), and
@@ -418,6 +443,16 @@ static int transfer(struct mrm_swap *s, unsigned int direction, unsigned long sl
 	return bytes == (ssize_t)n << PAGE_SHIFT ? 0 : -EIO;
 }
 
+/* Something was written. */
+static void works(struct mrm_swap *s)
+{
+	/* As nearly always it is neither, the word that others read is left alone. */
+	if (READ_ONCE(s->pause))
+		WRITE_ONCE(s->pause, 0);
+	if (READ_ONCE(s->doubtful))
+		WRITE_ONCE(s->doubtful, false);
+}
+
 /* Does an error say that a slot is bad, not the disk, or that there was no memory? */
 static bool is_of_slot(int err)
 {
@@ -485,8 +520,8 @@ unsigned long mrm_swap_write(struct mrm_vm *vm, unsigned long slot, struct page 
 	unsigned long good;
 
 	good = err ? write_singly(vm, slot, pages, n, &err) : GENMASK(n - 1, 0);
-	if (good && READ_ONCE(s->pause))
-		WRITE_ONCE(s->pause, 0);
+	if (good)
+		works(s);
 	else if (!good && !paused && !is_of_page(err))
 		begin_pause(vm, s, err);
 	return good;
@@ -508,8 +543,8 @@ int mrm_swap_write_all(struct mrm_vm *vm, unsigned long slot, struct page **page
 	struct mrm_swap *s = vm->swap;
 	int err = is_paused(s) ? -EAGAIN : transfer(s, ITER_SOURCE, slot, pages, n);
 
-	if (!err && READ_ONCE(s->pause))
-		WRITE_ONCE(s->pause, 0);
+	if (!err)
+		works(s);
 	return err;
 }
 

@@ -29,6 +29,8 @@ struct page;
 int mrm_swap_open(struct mrm_vm *vm, int fd);
 void mrm_swap_close(struct mrm_vm *vm);
 ssize_t mrm_swap_show(struct mrm_vm *vm, char *buf);
+void mrm_swap_doubt(struct mrm_vm *vm);
+bool mrm_swap_is_doubtful(const struct mrm_vm *vm);
 bool mrm_swap_has_room(const struct mrm_vm *vm);
 unsigned long mrm_swap_free_slots(const struct mrm_vm *vm);
 unsigned long mrm_swap_bad_slots(const struct mrm_vm *vm);

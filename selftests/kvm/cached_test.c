@@ -144,9 +144,9 @@ static void test_writes(void)
 	guest_reads("user space writes");
 	take(PART, "after user space's write");
 
-	/* And not read before. */
-	poke(2 * PART, PART, 7);
-	tap_equal(process_guest(&vm, GUEST_POKE, 2 * PART, PART), 0,
+	/* And not read before: the last ones, as none is behind them to be read ahead. */
+	poke(3 * PART, PART, 7);
+	tap_equal(process_guest(&vm, GUEST_POKE, 3 * PART, PART), 0,
 		  "the guest writes to what is in swap");
 	keeps(0, "written at once");
 	guest_reads("written at once");
@@ -262,7 +262,7 @@ static void test_scarce(void)
 /* A VM larger than its swap file: slots that are kept are no reason to take less. */
 static void test_larger(void)
 {
-	long all = SLOTS;
+	long all = SLOTS, free, outs;
 
 	start(SLOTS + PAGES);
 	fill(0, vm.pages, 6 << 20);
@@ -271,8 +271,12 @@ static void test_larger(void)
 	tap_between(get("swap_cached_pages"), SLOTS / 4, SLOTS / 2 + 1,
 		    "not more keep a slot than are free");
 	fill(SLOTS, PAGES, 7 << 20);
+	free = get("swap_free_pages");
+	outs = get("swap_outs");
 	tap_ok(wait_until(took_so_many, &all, MRM_LONG), "all slots are used again");
 	tap_equal(get("private_pages"), PAGES, "the rest stays");
+	tap_between(get("swap_outs") - outs, free + 1, SLOTS,
+		    "slots that were kept are given to others");
 	mrm_check("all slots are used again");
 	guest_reads("all slots were used again");
 	/* With slots that are kept. */
