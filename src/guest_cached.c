@@ -12,16 +12,17 @@
 #include "trace.h"
 #include "vm.h"
 
+#define KEEP_PER_FREE	4	/* slots that are kept for each that is free */
 #define GIVE_LOOKS	256	/* guest pages that are looked at for slots that are given back */
 
 /*
  * Is a slot worth more as the copy of a page that has a frame than to write another to it?  As long
- * as there are more that are free.
+ * as so many are free that runs of pages are written to slots in a row.
  */
 static bool has_room(const struct mrm_vm *vm)
 {
-	return mrm_swap_free_slots(vm) > mrm_counter_read(&vm->counters, MRM_SWAP_CACHED) &&
-	       !mrm_swap_is_doubtful(vm);
+	return mrm_swap_free_slots(vm) * KEEP_PER_FREE >
+	       mrm_counter_read(&vm->counters, MRM_SWAP_CACHED) && !mrm_swap_is_doubtful(vm);
 }
 
 /**
