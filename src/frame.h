@@ -161,20 +161,29 @@ static inline struct mrm_vm *mrm_frame_vm(const struct page *frame)
 	return (struct mrm_vm *)(mrm_frame_word(frame) & ~MRM_FRAME_FLAGS);
 }
 
+/* One of MRM_FRAME_FLAGS, of a private frame: in the word of a shared one they are its salt. */
+static inline bool mrm_frame_has(const struct page *frame, unsigned long flag)
+{
+	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | flag)) == flag;
+}
+
+static inline void mrm_frame_set(struct page *frame, unsigned long flag, bool on)
+{
+	set_page_private(frame, (page_private(frame) & ~flag) | (on ? flag : 0));
+}
+
 /*
  * Context: xa_lock of the VM's pages, under which it is taken away; it is set before the
  * guest page has the frame.
  */
 static inline bool mrm_frame_is_reading(const struct page *frame)
 {
-	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_READING)) ==
-	       MRM_FRAME_READING;
+	return mrm_frame_has(frame, MRM_FRAME_READING);
 }
 
 static inline void mrm_frame_set_reading(struct page *frame, bool reading)
 {
-	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_READING) |
-				(reading ? MRM_FRAME_READING : 0));
+	mrm_frame_set(frame, MRM_FRAME_READING, reading);
 }
 
 /*
@@ -190,28 +199,24 @@ static inline bool mrm_frame_is_held(struct page *frame)
 /* Context of both: the frame is private and locked, and the second's is not large. */
 static inline bool mrm_frame_is_writing(const struct page *frame)
 {
-	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_WRITING)) ==
-	       MRM_FRAME_WRITING;
+	return mrm_frame_has(frame, MRM_FRAME_WRITING);
 }
 
 static inline void mrm_frame_set_writing(struct page *frame, bool writing)
 {
-	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_WRITING) |
-				(writing ? MRM_FRAME_WRITING : 0));
+	mrm_frame_set(frame, MRM_FRAME_WRITING, writing);
 }
 
 /* Of a shared or large frame never; of one that is not locked, perhaps not any more. */
 static inline bool mrm_frame_is_cached(const struct page *frame)
 {
-	return (mrm_frame_word(frame) & (MRM_FRAME_SHARED | MRM_FRAME_CACHED)) ==
-	       MRM_FRAME_CACHED;
+	return mrm_frame_has(frame, MRM_FRAME_CACHED);
 }
 
 /* Context: the frame is private, locked and not large. */
 static inline void mrm_frame_set_cached(struct page *frame, bool cached)
 {
-	set_page_private(frame, (page_private(frame) & ~MRM_FRAME_CACHED) |
-				(cached ? MRM_FRAME_CACHED : 0));
+	mrm_frame_set(frame, MRM_FRAME_CACHED, cached);
 }
 
 static inline unsigned long mrm_frame_guest_page(struct page *frame)
