@@ -3,6 +3,7 @@
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 
 #include "frame.h"
@@ -22,6 +23,8 @@
 #define MOVE_FLAGS	(MRM_SPARE | __GFP_NOMEMALLOC)
 
 static bool allowed;	/* there is memory enough */
+
+static DEFINE_MUTEX(breaking);	/* one at a time; taken before the frame's lock */
 
 /**
  * mrm_guest_large_allow() - say whether there are to be large frames from now on
@@ -293,30 +296,14 @@ left:
 	return 0;
 }
 
-/**
- * mrm_guest_large_break() - what a large frame holds gets frames of 4 KiB, or nothing if zero
- * @vm: the VM
- * @index: a guest page that may have a part of one
- * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
- * @freed: pages that this brought, if all of it has moved out, but for those that others had
- *	left before; may be NULL
- *
- * Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share().
- *
- * Context: May sleep, but not for memory.
- * Return: 0, also if it has none; -EBUSY if it is locked or pinned; -ENOMEM if there was memory
- * for a part of it only; -EHWPOISON.
- */
-int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
-			  unsigned int *freed)
+/* Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share(). */
+static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsigned int *freed)
 {
 	struct page *frame = lock_frame(vm, index);
 	unsigned long i, first = first_of(index);
 	unsigned int flags, left, copies = 0;
 	int err = 0, one;
 
-	if (freed)
-		*freed = 0;
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
 	/* Where pins are counted it is known before anything is unmapped. */
@@ -346,8 +333,38 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
 unlock:
 	mrm_frame_unlock(frame);
 	put_page(frame);
-	/* Of what it was. */
+	return err;
+}
+
+/**
+ * mrm_guest_large_break() - what a large frame holds gets frames of 4 KiB, or nothing if zero
+ * @vm: the VM
+ * @index: a guest page that may have a part of one
+ * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
+ * @freed: pages that this brought, if all of it has moved out, but for those that others had
+ *	left before; may be NULL
+ *
+ * One at a time, as the reserve is enough for one, and is filled of what it was.
+ *
+ * Context: May sleep, but not for memory; waits for others that are broken.
+ * Return: 0, also if it has none; -EBUSY if it is locked or pinned; -ENOMEM if there was memory
+ * for a part of it only; -EHWPOISON.
+ */
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
+			  unsigned int *freed)
+{
+	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, index));
+	int err;
+
+	if (freed)
+		*freed = 0;
+	/* Most are none.  It is looked at again when it is locked. */
+	if (!frame || !mrm_frame_is_large(frame))
+		return 0;
+	mutex_lock(&breaking);
+	err = break_frame(vm, index, share, freed);
 	mrm_large_reserve_fill();
+	mutex_unlock(&breaking);
 	return err;
 }
 

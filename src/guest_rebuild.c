@@ -24,7 +24,8 @@
 
 #define PARTS		MRM_LARGE_PAGES
 #define LEAST_OWN	(PARTS * 3 / 4)	/* guest pages that have a frame already */
-#define LEAST_TOUCHED	(PARTS / 4)	/* of these, those that were touched since */
+#define LEAST_TOUCHED	(PARTS / 4)	/* of these, those that were touched since they got it */
+#define LEAST_IN_USE	(PARTS / 32)	/* or since they were unmapped a moment ago */
 #define MOST_SHARED	(PARTS / 8)	/* that are made private for it */
 
 /* Of the one thread that rebuilds. */
@@ -58,7 +59,9 @@ static bool are_own(struct mrm_vm *vm, unsigned long first)
 		if (xa_pointer_tag(entry) == MRM_ENTRY_SHARED)
 			other = ++shared > MOST_SHARED;
 		else
-			other = entry != mrm_entry_frame(entry);
+			other = entry != mrm_entry_frame(entry) ||
+				/* Where the first has a part of a large one, all do, or many do. */
+				(!seen && mrm_frame_is_large(entry));
 		if (other)
 			break;
 		seen++;
@@ -67,8 +70,11 @@ static bool are_own(struct mrm_vm *vm, unsigned long first)
 	return !other && seen - shared >= LEAST_OWN;
 }
 
-/* Is it worth it, as far as can be seen without a lock?  *nid: where they are. */
-static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
+/*
+ * Is it worth it, as far as can be seen without a lock?  @least: those that were touched.  *nid:
+ * where they are.
+ */
+static bool worth_it(struct mrm_vm *vm, unsigned long first, unsigned long least, int *nid)
 {
 	XA_STATE(xas, &vm->pages, first);
 	unsigned long own = 0, touched = 0;
@@ -101,7 +107,7 @@ static bool worth_it(struct mrm_vm *vm, unsigned long first, int *nid)
 			break;
 	}
 	rcu_read_unlock();
-	return !other && own >= LEAST_OWN && touched >= LEAST_TOUCHED;
+	return !other && own >= LEAST_OWN && touched >= least;
 }
 
 /* Context: nothing is reclaimed for it. */
@@ -358,13 +364,31 @@ static int rebuild_in_mapping(struct mrm_vm *vm, unsigned long first, int nid)
 }
 
 /**
+ * mrm_guest_large_may_rebuild() - may guest pages get a large frame, if they are in use?
+ * @vm: the VM
+ * @first: the first of them, a multiple of MRM_LARGE_PAGES
+ *
+ * If three quarters of them have a frame, and of the rest an eighth is shared at most and the
+ * others hold nothing, and a quarter were touched since they got it or were unmapped.
+ *
+ * Context: Atomic inside.
+ * Return: true if so: mrm_guest_large_unmap() shows whether they are.
+ */
+bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first)
+{
+	int nid;
+
+	return READ_ONCE(vm->large) && !mrm_guest_any_hot(vm, first, PARTS) &&
+	       worth_it(vm, first, LEAST_TOUCHED, &nid);
+}
+
+/**
  * mrm_guest_large_rebuild() - private frames of 4 KiB -> a large one
  * @vm: the VM
  * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES
  *
- * If three quarters of them have a frame, and of the rest an eighth is shared at most and the
- * others hold nothing, and a quarter were touched since they got it: what is unmapped is not in
- * use.  None of them may be hot (guest_hot.h).  The page table is left in place: see
+ * If it still is as mrm_guest_large_may_rebuild() says, but that a few were touched is enough, as
+ * they were unmapped a moment ago.  None of them may be hot (guest_hot.h).  The page table is left in place: see
  * mrm_guest_file_remap().
  *
  * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
@@ -379,7 +403,7 @@ int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 	int err = -EBUSY, nid = NUMA_NO_NODE;
 
 	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) ||
-	    !worth_it(vm, first, &nid))
+	    !worth_it(vm, first, LEAST_IN_USE, &nid))
 		return -EINVAL;
 	if (!mmget_not_zero(vm->mm))
 		return -EBUSY;

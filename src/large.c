@@ -257,28 +257,33 @@ static void tidy_up(void)
 		sweep_all(&s, tidying);
 }
 
-/* Large frames that may be rebuilt in this second, and that this VM may have no more. */
-static unsigned long may_still, refill_at;
-static bool none_is_had;
+/*
+ * What may be rebuilt in this second: seen to be worth it, and unmapped.  The thread's alone, as
+ * is all that follows.
+ */
+static struct candidate {
+	u32 vm;			/* its id */
+	unsigned long first;	/* guest page */
+} candidates[MRM_LARGE_REBUILD_MAX];
+static unsigned int nr_candidates, most_candidates;
+static unsigned long refill_at;
 
-static bool may_rebuild(void)
+static bool plentiful(void)
 {
-	return may_still && !none_is_had && !is_short() && tidying();
+	return !is_short() && tidying();
 }
 
-static void rebuild_fn(struct mrm_vm *vm, unsigned long first, void *unused)
+static bool may_choose(void)
 {
-	int err = mrm_guest_large_rebuild(vm, first);
+	return nr_candidates < most_candidates && plentiful();
+}
 
-	if (err == -EINVAL)
+static void choose_fn(struct mrm_vm *vm, unsigned long first, void *unused)
+{
+	if (!mrm_guest_large_may_rebuild(vm, first))
 		return;
-	/* Where there is none the next one will not be had either; of another cgroup it may. */
-	none_is_had = err == -ENOMEM;
-	may_still--;
-	if (err)
-		return;
-	/* When no more come page tables are taken out of their way. */
-	WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
+	candidates[nr_candidates++] = (struct candidate){ vm->id, first };
+	mrm_guest_large_unmap(vm, first);
 }
 
 /* One that is in use and mapped in 4 KiB is to fault, and be mapped anew: remap.h. */
@@ -291,19 +296,14 @@ static void show_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 		mrm_guest_large_unmap(vm, first);
 }
 
-/* What is in use, if memory has been plentiful for a while: at a limited rate. */
-static void rebuild_some(void)
+/* From all VMs in turn. */
+static void choose(void)
 {
-	static unsigned long last;	/* VM that had its turn; the thread's alone */
+	static unsigned long last;	/* VM that had its turn */
 	unsigned long vms = mrm_nr_vms();
 	struct mrm_vm *vm;
 
-	/* However often it is woken. */
-	if (time_before(jiffies, refill_at))
-		return;
-	refill_at = jiffies + LOOK_EVERY;
-	may_still = READ_ONCE(mrm_large_tunables.enabled) ?
-		    READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
+	nr_candidates = 0;
 	while (tidying() && vms--) {
 		vm = mrm_vm_next(&last);
 		if (!vm) {
@@ -312,14 +312,52 @@ static void rebuild_some(void)
 		}
 		if (!vm)
 			return;
-		none_is_had = false;
 		/* Not always from the beginning: what is pinned there would be all there is. */
 		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
-			vm->rebuild_next = look_at_each(vm, vm->rebuild_next, rebuild_fn, NULL,
-							may_rebuild);
+			vm->rebuild_next = look_at_each(vm, vm->rebuild_next, choose_fn, NULL,
+							may_choose);
 		if (atomic_read(&vm->rebuilt) && time_after(jiffies, vm->remap_at))
 			look_at_each(vm, 0, show_fn, NULL, tidying);
 		mrm_vm_put(vm);
+	}
+}
+
+/* Return: whether there are large frames for this VM; of another cgroup there may be. */
+static bool rebuild(struct mrm_vm *vm, unsigned long first)
+{
+	int err = mrm_guest_large_rebuild(vm, first);
+
+	/* When no more come page tables are taken out of their way. */
+	if (!err)
+		WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
+	return err != -ENOMEM;
+}
+
+/* What is in use, if memory has been plentiful for a while: at a limited rate. */
+static void rebuild_some(void)
+{
+	const struct candidate *c;
+	const void *none_for = NULL;
+	struct mrm_vm *vm;
+
+	/* However often it is woken. */
+	if (time_before(jiffies, refill_at))
+		return;
+	refill_at = jiffies + LOOK_EVERY;
+	most_candidates = READ_ONCE(mrm_large_tunables.enabled) ?
+			  READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
+	choose();
+	if (nr_candidates)
+		wait_event_freezable_timeout(wake, !plentiful(), COLD_AFTER);
+	for (c = candidates; c < candidates + nr_candidates && plentiful(); c++) {
+		vm = mrm_vm_of_id(c->vm);
+		if (!vm)
+			continue;
+		/* Where there is none the next one will not be had either. */
+		if (vm != none_for && !rebuild(vm, c->first))
+			none_for = vm;
+		mrm_vm_put(vm);
+		mrm_cond_resched();
 	}
 }
 

@@ -15,6 +15,8 @@
 
 #include "policy.h"
 
+#define MRM_LARGE_REBUILD_MAX	1024	/* a second: 2 GiB */
+
 /**
  * struct mrm_large_tunables - what an administrator sets
  * @enabled: guest pages may get large frames (ESX: Mem.AllocGuestLargePage)

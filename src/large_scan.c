@@ -56,14 +56,18 @@ static void make_room(void)
 	WRITE_ONCE(mark_bits, bits);
 }
 
-/* Has another part had this hash?  From now on this one has. */
-static bool meet(u64 hash, struct page *part)
+/*
+ * Has another guest page in a large frame had this hash?  From now on this one has.  It may have
+ * had it in another frame, before that was broken.
+ */
+static bool meet(struct mrm_vm *vm, u64 hash, struct page *part)
 {
-	u32 mark = hash >> WHAT_SHIFT << WHO_BITS | hash_long(page_to_pfn(part), WHO_BITS), old;
-	u32 *place;
+	u32 *place, mark, old;
 
 	if (!marks)
 		return false;
+	mark = hash >> WHAT_SHIFT << WHO_BITS |
+	       hash_long(mrm_frame_guest_page(part) + hash_64(vm->id, 64), WHO_BITS);
 	place = &marks[hash & ((1UL << mark_bits) - 1)];
 	old = *place;
 	*place = mark;
@@ -86,7 +90,7 @@ void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
 		make_room();
 		hash = mrm_frame_compute_hash(part, vm->salt);
 		/* Both are asked: the one learns by it. */
-		saved = meet(hash, part);
+		saved = meet(vm, hash, part);
 		saved |= mrm_frame_table_has(hash, vm->salt);
 	}
 	mrm_guest_large_scanned(part, saved);

@@ -6,12 +6,11 @@
 #include "sysfs_attr.h"
 #include "vm.h"
 
-#define REBUILD_RATE_MAX	1024	/* 2 GiB a second */
 
 MRM_TUNABLE(alloc_guest_large_page, mrm_large_tunables.enabled, 0, 1, "(off or on)",
 	    mrm_large_changed);
 MRM_TUNABLE(large_break_pct, mrm_large_tunables.break_pct, 1, 100, "per cent", mrm_large_changed);
-MRM_TUNABLE(large_rebuild_rate, mrm_large_tunables.rebuild_rate, 0, REBUILD_RATE_MAX,
+MRM_TUNABLE(large_rebuild_rate, mrm_large_tunables.rebuild_rate, 0, MRM_LARGE_REBUILD_MAX,
 	    "large pages a second (0: none)", mrm_large_changed);
 
 MRM_HOST_COUNTER(large_pages, MRM_LARGE);

@@ -311,6 +311,73 @@ static void test_short(void)
 	end("after it was shared");
 }
 
+#define ORDER_MUCH	16L		/* large ones, the first, of which breaking saves much */
+#define ORDER_COLD	24L		/* and those behind them, of which it saves less */
+#define MUCH		320L		/* zeroes in each of the first */
+#define COLD		160L		/* of the second */
+#define HOT		161L		/* and of the others, which are touched */
+
+/* In the VM's process, until it is killed: touch the last ones, here and there. */
+static long do_touch(struct vm *v, void *unused)
+{
+	long i;
+
+	(void)unused;
+	for (;; usleep(20000))
+		for (i = ORDER_MUCH + ORDER_COLD; i < SHORT / PARTS; i++)
+			*guest_page(&v->view, i * PARTS + 400 + i) += 0;
+	return 0;
+}
+
+/* Nothing is taken from a VM whose balloon gives. */
+static bool breaking_is_enough(void *unused)
+{
+	mrm_vm_set(vm.pid, "balloon_state", "ok");
+	return enough_is_free(unused);
+}
+
+static long parts_gone(void)
+{
+	return SHORT - mrm_vm_get(vm.pid, "private_pages");
+}
+
+static long large_gone(void)
+{
+	return SHORT / PARTS - mrm_vm_get(vm.pid, "large_pages");
+}
+
+/* Those that save most are broken first, and of those that save as much those nobody uses. */
+static void test_order(void)
+{
+	long i, j, zeroes, broken;
+
+	start(SHORT);
+	mrm_set("share_cpu_max", "0");
+	for (i = 0; i < SHORT / PARTS; i++) {
+		zeroes = i < ORDER_MUCH ? MUCH : i < ORDER_MUCH + ORDER_COLD ? COLD : HOT;
+		for (j = 0; j < PARTS; j++)
+			vm.states[i * PARTS + j] = j < zeroes ? 0 : 1 + i * PARTS + j;
+	}
+	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
+		tap_bail("RAM is not filled");
+	process_send(&vm, do_touch, NULL, 0);
+	mrm_vm_set(vm.pid, "balloon_state", "ok");
+	limit(SHORT, 4);
+	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
+	broken = large_gone();
+	tap_between(broken, 1, ORDER_MUCH - 1, "some are broken");
+	tap_equal(parts_gone(), MUCH * broken, "of which that saves most");
+	limit(SHORT - ORDER_MUCH * MUCH, 4);
+	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "shorter: breaking makes room");
+	broken = large_gone() - ORDER_MUCH;
+	tap_between(broken, 1, ORDER_COLD, "more are broken");
+	tap_equal(parts_gone(), MUCH * ORDER_MUCH + COLD * broken, "which nobody uses");
+	mrm_set("limit_bytes", "0");
+	mrm_set("share_cpu_max", "100");
+	process_kill(&vm);
+	mrm_nothing_left("after some were broken in order");
+}
+
 /* Of two that are equal the one that is scanned first is not known to be, until once more. */
 static void test_equal(void)
 {
@@ -496,6 +563,51 @@ static bool are_rebuilt(void *number)
 	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
 }
 
+/* What was scanned before it was broken and rebuilt is not taken for its own equal. */
+static void test_rebuilt_scanned(void)
+{
+	long i, broken;
+
+	start(PAGES);
+	process_fill(&vm, 0, PAGES, 3 << 20);
+	tap_ok(mrm_full_pass() && mrm_full_pass(), "all is scanned");
+	are(LARGE, PAGES, "nothing is equal");
+	for (i = 0; i < LARGE; i++)
+		if (process_discard(&vm, i * PARTS + i, 1))
+			tap_bail("cannot discard");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "all are broken");
+	process_fill(&vm, 0, PAGES, 3 << 20);
+	mrm_set("large_rebuild_rate", "1024");
+	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "and rebuilt");
+	mrm_set("large_rebuild_rate", "0");
+	broken = mrm_vm_get(vm.pid, "large_pages_broken");
+	tap_ok(mrm_full_pass() && mrm_full_pass(), "all is scanned again");
+	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken") - broken, 0, "none is broken for that");
+	end("after it was scanned and rebuilt");
+}
+
+static bool half_is_rebuilt(void *unused)
+{
+	(void)unused;
+	process_guest(&vm, GUEST_TOUCH, 0, HALF);
+	return mrm_vm_get(vm.pid, "large_pages") == LARGE / 2;
+}
+
+/* What nobody touches stays as it is. */
+static void test_rebuilt_cold(void)
+{
+	long more = LARGE / 2 + 1;
+
+	start_broken();
+	process_fill(&vm, 0, PAGES, 4 << 20);
+	mrm_set("large_rebuild_rate", "1024");
+	tap_ok(wait_until(half_is_rebuilt, NULL, MRM_LONG), "what is in use is rebuilt");
+	tap_ok(!mrm_vm_wait(vm.pid, "large_pages", more, LARGE, 3000), "and no more");
+	mrm_set("large_rebuild_rate", "0");
+	are(LARGE / 2, PAGES, "half is rebuilt");
+	end("after half was rebuilt");
+}
+
 /* Those that are shared, zeroes and a pair: a few are no reason to stay small, many are. */
 static void test_rebuilt_shared(void)
 {
@@ -580,8 +692,11 @@ int main(void)
 	test_brought();
 	test_in_vain();
 	test_short();
+	test_order();
 	test_equal();
 	test_rebuilt();
+	test_rebuilt_scanned();
+	test_rebuilt_cold();
 	test_rebuilt_shared();
 	test_unwanted();
 	return tap_done();
