@@ -186,6 +186,36 @@ static void test_write_errors(void)
 	process_stop(&vm);
 }
 
+/* What is in memory is not given up for what is on a disk that cannot be read. */
+static void test_kept(void)
+{
+	long swapped;
+
+	start(6 << 20);
+	mrm_vm_set(vm.pid, "share", "1");
+	swap_all("at first");
+	tap_equal(lost(PAGES), 0, "all is read");
+	/* Now its mappings tell of writes. */
+	swap_all("once more");
+	tap_equal(lost(PAGES), 0, "all is read again");
+	tap_equal(mrm_vm_get(vm.pid, "swap_cached_pages"), PAGES, "and keeps its slots");
+	mrm_vm_reclaim(vm.pid, PAGES / 2 * PAGE_SIZE);
+	swapped = mrm_vm_get(vm.pid, "swapped_pages");
+	tap_between(swapped, PAGES / 2, PAGES * 3 / 4, "half of it is taken");
+	set_table(bad_table());
+	tap_equal(lost(PAGES), swapped, "and cannot be read");
+	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	tap_ok(mrm_vm_wait(vm.pid, "swap_bad_pages", 1, PAGES, MRM_LONG),
+	       "nor can the rest be written");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), swapped, "which is not taken");
+	set_table(good_table());
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
+	swap_all("the disk is well again");
+	tap_equal(lost(PAGES), 0, "all is read");
+	mrm_check("after a disk that could not be read");
+	process_stop(&vm);
+}
+
 /* A guest hears of it as of any memory error, by QEMU, and goes on when the page can be read. */
 static void test_guest_meets(void)
 {
@@ -477,6 +507,7 @@ int main(void)
 		return tap_done();
 	}
 	test_write_errors();
+	test_kept();
 	test_read_errors();
 	test_corruption();
 	test_discard();
