@@ -365,7 +365,7 @@ static void test_order(void)
 	limit(SHORT, 4);
 	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
 	broken = large_gone();
-	tap_between(broken, 1, ORDER_MUCH - 1, "some are broken");
+	tap_between(broken, 1, ORDER_MUCH, "some are broken");
 	tap_equal(parts_gone(), MUCH * broken, "of which that saves most");
 	limit(SHORT - ORDER_MUCH * MUCH, 4);
 	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "shorter: breaking makes room");
