@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
+#include "guest_large.h"
 #include "guest_page.h"
 #include "share.h"
 #include "vm.h"
@@ -30,6 +31,7 @@ static const char * const recounted[] = {
 	[MRM_SWAP_CACHED] = "in swap, too",
 	[MRM_LARGE] = "large",
 	[MRM_LARGE_HELD] = "held in broken large frames",
+	[MRM_LARGE_UNTOUCHED] = "untouched in large frames",
 	[MRM_HOT] = "hot",
 };
 
@@ -109,6 +111,7 @@ static void check_large(struct check *c, struct mrm_vm *vm, unsigned long index,
 		c->vm[MRM_LARGE_HELD] += MRM_LARGE_PAGES - left;
 	else
 		c->vm[MRM_LARGE]++;
+	c->vm[MRM_LARGE_UNTOUCHED] += mrm_guest_large_untouched(frame);
 }
 
 /* A private frame, and a slot that holds the same, as far as its checksum says. */

@@ -20,6 +20,7 @@ struct mrm_vm;
  * @MRM_WRITING: private frames on their way to swap now
  * @MRM_LARGE: large frames that are whole now
  * @MRM_LARGE_HELD: parts of broken ones that are no guest page's now
+ * @MRM_LARGE_UNTOUCHED: parts of whole ones that held zeroes when they were scanned last
  * @MRM_LARGE_FAILED: times that there was no large frame to be had so far
  * @MRM_LARGE_BROKEN: large frames broken so far
  * @MRM_LARGE_REBUILT: large frames made of frames of 4 KiB so far
@@ -61,6 +62,7 @@ enum mrm_counter {
 	MRM_WRITING,
 	MRM_LARGE,
 	MRM_LARGE_HELD,
+	MRM_LARGE_UNTOUCHED,
 	MRM_LARGE_FAILED,
 	MRM_LARGE_BROKEN,
 	MRM_LARGE_REBUILT,

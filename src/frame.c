@@ -162,6 +162,7 @@ struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int n
 		return NULL;
 	__folio_set_locked(page_folio(frame));
 	mrm_frame_forget_large(frame);
+	*mrm_large_word(frame, MRM_LARGE_IS_UNTOUCHED) = 0;
 	mrm_frame_own(frame, vm, first);
 	ring_if_many();
 	return frame;

@@ -39,6 +39,7 @@
  *   REBUILT          it was made of frames of 4 KiB, and has not been mapped as a whole since
  *   SAVES            of each 64 parts, in a byte: those that breaking it would save, as last
  *                    scanned
+ *   UNTOUCHED        the same of those that held zeroes; while it is whole
  */
 #ifndef MRM_FRAME_H
 #define MRM_FRAME_H
@@ -75,12 +76,15 @@ struct mrm_vm;
  * @MRM_LARGE_IS_REBUILT: it has not been mapped as a whole since it was rebuilt
  * @MRM_LARGE_SAVES: those that breaking it would save, a byte for each 64, whose highest bit
  *	tells that these have been scanned
+ * @MRM_LARGE_IS_UNTOUCHED: those that held zeroes, in the same way; MRM_LARGE_UNTOUCHED is the
+ *	sum of these
  */
 enum mrm_large_word {
 	MRM_LARGE_LEFT,
 	MRM_LARGE_IS_BROKEN,
 	MRM_LARGE_IS_REBUILT,
-	MRM_LARGE_SAVES
+	MRM_LARGE_SAVES,
+	MRM_LARGE_IS_UNTOUCHED
 };
 
 /*

@@ -138,6 +138,27 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 	return NULL;
 }
 
+#define SCANNED		0x80UL	/* in each byte of MRM_LARGE_SAVES */
+#define ALL_SCANNED	(SCANNED * 0x0101010101010101UL)
+
+/* Of all eight bytes. */
+static unsigned int sum_of_bytes(unsigned long word)
+{
+	unsigned int sum = 0;
+
+	for (; word; word >>= 8)
+		sum += word & (SCANNED - 1);
+	return sum;
+}
+
+/* From now on so many of its parts are known to hold zeroes.  Context: Any; a full barrier. */
+static void set_untouched(struct mrm_vm *vm, struct page *frame, unsigned long untouched)
+{
+	unsigned long old = xchg(mrm_large_word(frame, MRM_LARGE_IS_UNTOUCHED), untouched);
+
+	mrm_count(vm, MRM_LARGE_UNTOUCHED, (long)sum_of_bytes(untouched) - sum_of_bytes(old));
+}
+
 /**
  * mrm_guest_large_is_mapped() - a large frame is mapped as a whole, or will never be
  * @vm: the VM
@@ -159,7 +180,8 @@ static void set_broken(struct mrm_vm *vm, struct page *frame)
 	/* What it is for: a whole that may not be mapped, for what is in one of its parts. */
 	folio_set_has_hwpoisoned(page_folio(frame));
 	*mrm_page_index_word(mrm_frame_first(frame)) |= MRM_INDEX_BROKEN;
-	*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) = 1;
+	WRITE_ONCE(*mrm_large_word(frame, MRM_LARGE_IS_BROKEN), 1);
+	set_untouched(vm, frame, 0);
 	mrm_guest_large_is_mapped(vm, frame);
 	mrm_count(vm, MRM_LARGE, -1);
 	mrm_count(vm, MRM_LARGE_BROKEN, 1);
@@ -216,6 +238,7 @@ unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first)
 	xa_unlock(&vm->pages);
 	mrm_guest_large_is_mapped(vm, frame);
 	mrm_frame_forget_large(frame);
+	set_untouched(vm, frame, 0);
 	mrm_count(vm, MRM_PRIVATE, -(long)PARTS);
 	mrm_count(vm, MRM_LARGE, -1);
 	/* Who looks for its guest page finds that it has none. */
@@ -410,19 +433,6 @@ void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index)
 	mrm_entry_unmap(vm, first_of(index), PARTS);
 }
 
-#define SCANNED		0x80UL	/* in each byte of MRM_LARGE_SAVES */
-#define ALL_SCANNED	(SCANNED * 0x0101010101010101UL)
-
-/* Of all eight bytes. */
-static unsigned int sum_of_bytes(unsigned long word)
-{
-	unsigned int sum = 0;
-
-	for (; word; word >>= 8)
-		sum += word & (SCANNED - 1);
-	return sum;
-}
-
 /**
  * mrm_guest_large_look() - what is known of the large frame that a guest page is in
  * @vm: the VM
@@ -453,35 +463,55 @@ bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_lar
 	return large;
 }
 
-static void add_to_byte(unsigned long *word, unsigned int shift, unsigned int n, bool begins)
+/* One more of 64, or the first of them: with it is forgotten what they held before. */
+static unsigned long add_part(unsigned long word, unsigned int part, bool add)
 {
-	unsigned long value = READ_ONCE(*word);
-	unsigned long byte = begins ? 0 : value >> shift & (SCANNED - 1);
+	unsigned int shift = part / WORD_PARTS * 8;
+	unsigned long byte = part % WORD_PARTS ? word >> shift & (SCANNED - 1) : 0;
 
 	/* Another pass may have ended in the middle of it. */
-	byte = min_t(unsigned long, byte + n, WORD_PARTS) | SCANNED;
-	WRITE_ONCE(*word, (value & ~(0xffUL << shift)) | byte << shift);
+	byte = min_t(unsigned long, byte + add, WORD_PARTS) | SCANNED;
+	return (word & ~(0xffUL << shift)) | byte << shift;
 }
 
 /**
- * mrm_guest_large_scanned() - note what some parts of a large frame held
- * @frame: one of 64 parts, with a reference
- * @saves: parts that breaking it would save
+ * mrm_guest_large_scanned() - note what a part of a large frame held
+ * @vm: the VM
+ * @frame: the part, with a reference
+ * @saved: breaking the frame would save it
+ * @zero: it holds zeroes
  *
- * With the first of the 64 what they held before is forgotten.
- *
- * Context: The share lock is held: nobody else notes anything.
+ * Context: One at a time, or what is noted may be wrong.
  */
-void mrm_guest_large_scanned(struct page *frame, unsigned int saves)
+void mrm_guest_large_scanned(struct mrm_vm *vm, struct page *frame, bool saved, bool zero)
 {
-	unsigned long *word = mrm_large_word(frame, MRM_LARGE_SAVES);
+	unsigned long *saves = mrm_large_word(frame, MRM_LARGE_SAVES);
+	unsigned long *untouched = mrm_large_word(frame, MRM_LARGE_IS_UNTOUCHED);
 	unsigned int part = mrm_frame_part(frame);
 
 	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
 		return;
-	add_to_byte(word, part / WORD_PARTS * 8, saves, !(part % WORD_PARTS));
-	/* Who gives up its last part clears LEFT and then this: one of the two comes last. */
-	smp_mb();
-	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT)))
-		WRITE_ONCE(*word, 0);
+	WRITE_ONCE(*saves, add_part(READ_ONCE(*saves), part, saved));
+	set_untouched(vm, frame, add_part(READ_ONCE(*untouched), part, zero));
+	/*
+	 * Who gives up its last part clears LEFT and then these; who breaks it sets IS_BROKEN and
+	 * then clears the second: one of the two comes last.
+	 */
+	if (READ_ONCE(*mrm_large_word(frame, MRM_LARGE_IS_BROKEN)))
+		set_untouched(vm, frame, 0);
+	if (!READ_ONCE(*mrm_large_word(frame, MRM_LARGE_LEFT))) {
+		WRITE_ONCE(*saves, 0);
+		set_untouched(vm, frame, 0);
+	}
+}
+
+/**
+ * mrm_guest_large_untouched() - what MRM_LARGE_UNTOUCHED counts of a large frame
+ * @frame: it
+ *
+ * Return: parts.
+ */
+unsigned int mrm_guest_large_untouched(struct page *frame)
+{
+	return sum_of_bytes(READ_ONCE(*mrm_large_word(frame, MRM_LARGE_IS_UNTOUCHED)));
 }

@@ -63,6 +63,7 @@ bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first);
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first);
 int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look);
-void mrm_guest_large_scanned(struct page *frame, unsigned int saves);
+void mrm_guest_large_scanned(struct mrm_vm *vm, struct page *frame, bool saved, bool zero);
+unsigned int mrm_guest_large_untouched(struct page *frame);
 
 #endif

@@ -12,6 +12,7 @@
 #include "guest_page.h"
 #include "large.h"
 #include "large_reserve.h"
+#include "large_scan.h"
 #include "share.h"
 #include "share_pages.h"
 #include "vm.h"
@@ -91,6 +92,10 @@ static void scan(struct mrm_vm *vm, unsigned long index)
 {
 	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
 
+	if (!READ_ONCE(vm->share)) {
+		mrm_large_scan_zeroes(vm, first);
+		return;
+	}
 	for (i = 0; i < MRM_LARGE_PAGES; i += MRM_SHARE_BLOCK)
 		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
 }

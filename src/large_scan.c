@@ -16,9 +16,11 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_large.h"
+#include "guest_page.h"
 #include "large.h"
 #include "large_scan.h"
 #include "vm.h"
@@ -83,17 +85,43 @@ static bool meet(struct mrm_vm *vm, u64 hash, struct page *part)
  */
 void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
 {
-	bool saved = mrm_frame_contents_zero(part);
+	bool zero = mrm_frame_contents_zero(part), saved = zero;
 	u64 hash;
 
-	if (!saved) {
+	if (!zero) {
 		make_room();
 		hash = mrm_frame_compute_hash(part, vm->salt);
 		/* Both are asked: the one learns by it. */
 		saved = meet(vm, hash, part);
 		saved |= mrm_frame_table_has(hash, vm->salt);
 	}
-	mrm_guest_large_scanned(part, saved);
+	mrm_guest_large_scanned(vm, part, saved, zero);
+}
+
+/**
+ * mrm_large_scan_zeroes() - the same for a VM that does not share: it may still hold zeroes
+ * @vm: the VM
+ * @first: the first guest page of what may be a large frame
+ *
+ * Context: May sleep.
+ */
+void mrm_large_scan_zeroes(struct mrm_vm *vm, unsigned long first)
+{
+	struct page *part;
+	unsigned long i;
+	bool zero;
+
+	for (i = 0; i < MRM_LARGE_PAGES; i++) {
+		part = mrm_guest_page_get(vm, first + i);
+		if (!part)
+			continue;
+		if (mrm_frame_is_large(part) && !PageHWPoison(part)) {
+			zero = mrm_frame_contents_zero(part);
+			mrm_guest_large_scanned(vm, part, zero, zero);
+		}
+		put_page(part);
+		mrm_cond_resched();
+	}
 }
 
 /**

@@ -6,6 +6,10 @@
 #include "sysfs_attr.h"
 #include "vm.h"
 
+static unsigned long bytes_of(const struct mrm_counters *counters, enum mrm_counter parts)
+{
+	return max(mrm_counter_read(counters, parts), 0L) * PAGE_SIZE;
+}
 
 MRM_TUNABLE(alloc_guest_large_page, mrm_large_tunables.enabled, 0, 1, "(off or on)",
 	    mrm_large_changed);
@@ -17,8 +21,8 @@ MRM_HOST_COUNTER(large_pages, MRM_LARGE);
 MRM_HOST_COUNTER(large_pages_broken, MRM_LARGE_BROKEN);
 MRM_HOST_COUNTER(large_pages_rebuilt, MRM_LARGE_REBUILT);
 MRM_HOST_COUNTER(large_pages_failed, MRM_LARGE_FAILED);
-MRM_HOST_VALUE(large_held_bytes, "%lu",
-	       max(mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), 0L) * PAGE_SIZE);
+MRM_HOST_VALUE(large_held_bytes, "%lu", bytes_of(&mrm_host_counters, MRM_LARGE_HELD));
+MRM_HOST_VALUE(large_untouched_bytes, "%lu", bytes_of(&mrm_host_counters, MRM_LARGE_UNTOUCHED));
 
 static struct attribute *host_attrs[] = {
 	&tunable_alloc_guest_large_page.attr.attr,
@@ -29,6 +33,7 @@ static struct attribute *host_attrs[] = {
 	&host_large_pages_rebuilt.attr,
 	&host_large_pages_failed.attr,
 	&host_large_held_bytes.attr,
+	&host_large_untouched_bytes.attr,
 	NULL
 };
 
@@ -59,8 +64,8 @@ MRM_VM_COUNTER(large_pages, MRM_LARGE);
 MRM_VM_COUNTER(large_pages_broken, MRM_LARGE_BROKEN);
 MRM_VM_COUNTER(large_pages_rebuilt, MRM_LARGE_REBUILT);
 MRM_VM_COUNTER(large_pages_failed, MRM_LARGE_FAILED);
-MRM_VM_VALUE(large_held_bytes, "%lu",
-	     max(mrm_counter_read(&vm->counters, MRM_LARGE_HELD), 0L) * PAGE_SIZE);
+MRM_VM_VALUE(large_held_bytes, "%lu", bytes_of(&vm->counters, MRM_LARGE_HELD));
+MRM_VM_VALUE(large_untouched_bytes, "%lu", bytes_of(&vm->counters, MRM_LARGE_UNTOUCHED));
 
 static struct attribute *vm_attrs[] = {
 	&vm_alloc_guest_large_page.attr,
@@ -69,6 +74,7 @@ static struct attribute *vm_attrs[] = {
 	&vm_large_pages_rebuilt.attr,
 	&vm_large_pages_failed.attr,
 	&vm_large_held_bytes.attr,
+	&vm_large_untouched_bytes.attr,
 	NULL
 };
 

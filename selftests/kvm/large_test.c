@@ -416,6 +416,58 @@ static void test_untouched(void)
 	end("after that");
 }
 
+static void untouched_are(long pages, const char *what)
+{
+	tap_equal(mrm_vm_get(vm.pid, "large_untouched_bytes"), pages * PAGE_SIZE,
+		  "%s: untouched", what);
+	tap_equal(mrm_get("large_untouched_bytes"), pages * PAGE_SIZE, "the host's: %s", what);
+}
+
+/* What 4 KiB would not have taken is counted when it is scanned, while it is in a large one. */
+static void test_counted(void)
+{
+	const long used = 40, rest = PARTS - used;
+	long i;
+
+	mrm_set("large_break_pct", "100");
+	start(PAGES);
+	for (i = 0; i < LARGE; i++)
+		process_fill(&vm, i * PARTS + 30 * i, used, 1 << 20);
+	untouched_are(0, "nothing was scanned");
+	tap_ok(mrm_full_pass(), "it is scanned");
+	untouched_are(LARGE * rest, "all but what was written");
+	process_fill(&vm, 100, 10, 1 << 20);
+	tap_ok(mrm_full_pass(), "it is scanned");
+	untouched_are(LARGE * rest - 10, "ten more were written");
+	tap_equal(process_discard(&vm, 5 * PARTS, PARTS), 0, "one is discarded");
+	untouched_are((LARGE - 1) * rest - 10, "one was discarded");
+	tap_equal(process_discard(&vm, 6 * PARTS, 1), 0, "one page is discarded");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "the rest moves out");
+	untouched_are((LARGE - 2) * rest - 10, "another was broken");
+	are(LARGE - 2, (LARGE - 2) * PARTS + used, "and holds what was written");
+	mrm_set("large_break_pct", "88");
+	end("after it was counted");
+}
+
+/* A VM that does not share, and is never scanned: what it never touched comes back. */
+static void test_unshared(void)
+{
+	start(SHORT);
+	mrm_vm_set(vm.pid, "share", "0");
+	deal();
+	mrm_set("share_cpu_max", "0");
+	mrm_vm_set(vm.pid, "balloon_state", "ok");
+	limit(SHORT, 4);
+	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
+	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "nothing is held");
+	tap_between(large_gone(), 1, SHORT / PARTS - 1, "some are broken");
+	tap_equal(parts_gone(), PARTS / 4 * large_gone(), "of each what is zero comes back");
+	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 0, "nothing is shared");
+	mrm_set("limit_bytes", "0");
+	mrm_set("share_cpu_max", "100");
+	end("after zeroes came back");
+}
+
 static void test_taken(void)
 {
 	long i;
@@ -687,6 +739,8 @@ int main(void)
 	test_balloon();
 	test_pinned();
 	test_untouched();
+	test_counted();
+	test_unshared();
 	test_split();
 	test_taken();
 	test_brought();

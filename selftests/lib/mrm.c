@@ -681,7 +681,8 @@ bool mrm_nothing_left(const char *when)
 		"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages",
 		"shared_frames", "zero_pages", "zero_frames", "saved_pages", "hinted_pages",
 		"ineligible_pages", "zipped_pages", "zip_bytes", "zip_frames", "swapped_pages",
-		"swap_cached_pages", "large_pages", "large_held_bytes", "io_low_bytes"
+		"swap_cached_pages", "large_pages", "large_held_bytes",
+		"large_untouched_bytes", "io_low_bytes"
 	};
 	bool gone = mrm_wait("vms", 0, 0, MRM_LONG), zero = true;
 	long value[sizeof(files) / sizeof(files[0])];

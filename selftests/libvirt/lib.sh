@@ -225,7 +225,8 @@ no_vms() {
 	# What is counted of VMs that are, not of what they did.
 	for name in adopted_bytes resident_pages private_pages shared_pages shared_frames \
 	    zero_pages zero_frames saved_pages hinted_pages ineligible_pages zipped_pages \
-	    zip_bytes swapped_pages swap_cached_pages large_pages large_held_bytes io_low_bytes; do
+	    zip_bytes swapped_pages swap_cached_pages large_pages large_held_bytes \
+	    large_untouched_bytes io_low_bytes; do
 		counter_is "$name" -eq 0 || return
 	done
 	[ -z "$(ls "$mrm/vm")" ]

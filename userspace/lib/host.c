@@ -46,6 +46,7 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_RECLAIMED_BYTES] = { "reclaimed_bytes", MRM_BYTES, "Taken by the host", true },
 	[MRM_HOST_LARGE_PAGES] = { "large_pages", MRM_LARGE_PAGES, "In large pages" },
 	[MRM_HOST_LARGE_HELD] = { "large_held_bytes", MRM_BYTES, "Held by broken large pages" },
+	[MRM_HOST_LARGE_UNTOUCHED] = { "large_untouched_bytes", MRM_BYTES, "Zero in large pages" },
 	[MRM_HOST_LARGE_BROKEN] = { "large_pages_broken", MRM_COUNT, "Large pages broken", true },
 	[MRM_HOST_LARGE_REBUILT] = { "large_pages_rebuilt", MRM_COUNT, "Large pages rebuilt",
 				     true },

@@ -70,6 +70,7 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_LARGE] = { "alloc_guest_large_page", MRM_COUNT, "Large pages allowed" },
 	[MRM_VM_LARGE_PAGES] = { "large_pages", MRM_LARGE_PAGES, "In large pages" },
 	[MRM_VM_LARGE_HELD] = { "large_held_bytes", MRM_BYTES, "Held by broken large pages" },
+	[MRM_VM_LARGE_UNTOUCHED] = { "large_untouched_bytes", MRM_BYTES, "Zero in large pages" },
 	[MRM_VM_LARGE_BROKEN] = { "large_pages_broken", MRM_COUNT, "Large pages broken", true },
 	[MRM_VM_LARGE_REBUILT] = { "large_pages_rebuilt", MRM_COUNT, "Large pages rebuilt", true },
 	[MRM_VM_LARGE_FAILED] = { "large_pages_failed", MRM_COUNT, "Large pages not had", true },

@@ -49,9 +49,9 @@ static const char *const key_help[] = {
 	"GRANTED: holds something; TARGET: should be consumed; ACTIVE: estimated to be used;",
 	"BTARGET: should be in the balloon.  shared: guest pages backed by shared frames;",
 	"common: those frames; saving: the difference.  LARGE: in pages of 2 MiB; HELD: by",
-	"broken ones, for nothing; ZUSED: for what is zipped.  BAD: of its swap file, cannot be",
-	"written; LOST: times that a page could not be read.  Sizes are in MiB, SCAN/S, BREAK/S",
-	"and the like in pages.",
+	"broken ones, for nothing; UNTCHD: of whole ones, zero when they were scanned last;",
+	"ZUSED: for what is zipped.  BAD: of its swap file, cannot be written; LOST: times that a",
+	"page could not be read.  Sizes are in MiB, SCAN/S, BREAK/S and the like in pages.",
 };
 
 static uint64_t now_ms(void)

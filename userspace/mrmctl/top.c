@@ -156,10 +156,11 @@ void top_summary(const struct top *top, unsigned int line, char *text, size_t si
 		break;
 	case 7:
 		snprintf(text, size,
-			 "LARGE:   %s, %s held by broken ones, %" PRIu64 " broken, %" PRIu64
-			 " rebuilt",
+			 "LARGE:   %s, %s untouched, %s held by broken ones, %" PRIu64
+			 " broken, %" PRIu64 " rebuilt",
 			 mrm_format_mib(a, sizeof(a), value[MRM_HOST_LARGE_PAGES] << 21),
-			 bytes(top, MRM_HOST_LARGE_HELD, b), value[MRM_HOST_LARGE_BROKEN],
+			 bytes(top, MRM_HOST_LARGE_UNTOUCHED, b),
+			 bytes(top, MRM_HOST_LARGE_HELD, c), value[MRM_HOST_LARGE_BROKEN],
 			 value[MRM_HOST_LARGE_REBUILT]);
 		break;
 	default:
@@ -222,9 +223,9 @@ const struct command command_top = {
 		"  -d, --delay SECS    between two refreshes, such as 0.5 (default 2)\n"
 		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, size, granted,\n"
 		"                      target, active, balloon, balloon-target, shared, large, held,\n"
-		"                      zipped, zip-used, swapped, scan, break, zip, unzip, swap-out,\n"
-		"                      swap-in, block, bad, lost, state; what esxtop calls them is\n"
-		"                      understood, too\n"
+		"                      untouched, zipped, zip-used, swapped, scan, break, zip, unzip,\n"
+		"                      swap-out, swap-in, block, bad, lost, state; what esxtop calls\n"
+		"                      them is understood, too\n"
 		"  -r, --reverse       turn the order round\n"
 		"\n"
 		"With --json, it prints one object in a line for every refresh, as with -b.\n",

@@ -42,6 +42,7 @@ static const struct {
 	[VM_KEY_SAVED] = { "saved", "SAVED", MRM_VM_SAVED_PAGES, LIST | TOP, false, "SHRDSVD" },
 	[VM_KEY_LARGE] = { "large", "LARGE", MRM_VM_LARGE_PAGES, TOP },
 	[VM_KEY_LARGE_HELD] = { "held", "HELD", MRM_VM_LARGE_HELD, TOP },
+	[VM_KEY_LARGE_UNTOUCHED] = { "untouched", "UNTCHD", MRM_VM_LARGE_UNTOUCHED, TOP },
 	[VM_KEY_ZIPPED] = { "zipped", "ZIPPED", MRM_VM_ZIPPED_PAGES, TOP },
 	[VM_KEY_ZIP_USED] = { "zip-used", "ZUSED", MRM_VM_ZIPPED_BYTES, TOP, false, "CACHEUSD" },
 	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP, false, "SWCUR" },

@@ -298,7 +298,7 @@ static void test_batch(void)
 	tap_has(output, "MEMCTL:  3.0 held by balloons, 4.0 should be\n", "balloons are summed up");
 	tap_has(output, "ZIP:     2.0 zipped, 1.0 needed for it", "what is zipped");
 	tap_has(output, "SWAP:    1.0 swapped", "what is in swap");
-	tap_has(output, "LARGE:   24.0, 0.0 held by broken ones, 5 broken, ",
+	tap_has(output, "LARGE:   24.0, 0.0 untouched, 0.0 held by broken ones, 5 broken, ",
 		"large pages of the host");
 	tap_has(output, "   24.0   0.0 ", "large pages are shown in MiB");
 	tap_has(output, "rates follow", "the first refresh has no rates");

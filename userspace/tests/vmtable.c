@@ -82,6 +82,7 @@ static void test_print(void)
 	vms[2].value[MRM_VM_SWAPPED_PAGES] = 7 * 256;
 	vms[1].value[MRM_VM_LARGE_PAGES] = 2;
 	vms[1].value[MRM_VM_LARGE_HELD] = 3 << 19;
+	vms[1].value[MRM_VM_LARGE_UNTOUCHED] = 5 << 18;
 	vms[2].have &= ~MRM_WANT(MRM_VM_LARGE_PAGES);
 	vms[2].value[MRM_VM_BLOCKED_VCPUS] = 1;
 	vms[2].value[MRM_VM_SWAP_BAD_PAGES] = 128;
@@ -90,15 +91,15 @@ static void test_print(void)
 	check_table(
 		VM_TABLE_TOP,
 		"NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
-		"  LARGE  HELD  ZIPPED  ZUSED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
+		"  LARGE  HELD  UNTCHD  ZIPPED  ZUSED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
 		"  UNZIP/S  SWOUT/S  SWIN/S  BLOCK/S  BAD  LOST  STATE\n"
 		"-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		"    0.0   0.0     3.0    1.0      0.0       0        0      0        0        0       0        0  0.0     0  on\n"
+		"    0.0   0.0     0.0     3.0    1.0      0.0       0        0      0        0        0       0        0  0.0     0  on\n"
 		"db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		"    4.0   1.5     0.0    0.0      0.0       -        -      -        -        -       -        -  0.0     0"
+		"    4.0   1.5     1.3     0.0    0.0      0.0       -        -      -        -        -       -        -  0.0     0"
 		"  on; not adopted: hugetlb\n"
 		"web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		"      -   0.0     0.0    0.0      7.0      20        0      0        0        0       0        0  0.5     3"
+		"      -   0.0     0.0     0.0    0.0      7.0      20        0      0        0        0       0        0  0.5     3"
 		"  blocked; on\n",
 		"the VMs in top");
 }
@@ -132,7 +133,8 @@ void test_vmtable(void)
 	check_order(VM_KEY_SCAN_RATE, true, "100 102 101");
 	check_order(VM_KEY_ADOPTED, true, "100 101 102");
 	tap_ok(vm_key_parse("large", &key) && key == VM_KEY_LARGE && vm_key_parse("held", &key) &&
-		       key == VM_KEY_LARGE_HELD,
+		       key == VM_KEY_LARGE_HELD && vm_key_parse("untouched", &key) &&
+		       key == VM_KEY_LARGE_UNTOUCHED,
 	       "columns of large pages");
 	vm_sort(NULL, 0, VM_KEY_PID, false);
 	test_print();
