@@ -340,9 +340,11 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 		err = -EBUSY;
 		goto unlock;
 	}
-	set_broken(vm, frame);
 	left = *mrm_large_word(frame, MRM_LARGE_LEFT);
-	/* Nothing is reclaimed for it, and a cgroup's limit is exceeded for this moment only. */
+	/*
+	 * Nothing is reclaimed for it, and a cgroup's limit is exceeded for this moment only.  If
+	 * there is nothing for the first one it stays whole.
+	 */
 	flags = memalloc_noreclaim_save();
 	for (i = 0; i < PARTS && err != -ENOMEM; i++) {
 		if (!has_part(vm, first + i, frame))
@@ -364,16 +366,17 @@ unlock:
  * @vm: the VM
  * @index: a guest page that may have a part of one
  * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
+ * @wait: until no other one is being broken
  * @freed: pages that this brought, if all of it has moved out, but for those that others had
  *	left before; may be NULL
  *
  * One at a time, as the reserve is enough for one, and is filled of what it was.
  *
- * Context: May sleep, but not for memory; waits for others that are broken.
- * Return: 0, also if it has none; -EBUSY if it is locked or pinned; -ENOMEM if there was memory
- * for a part of it only; -EHWPOISON.
+ * Context: May sleep, but not for memory.
+ * Return: 0, also if it has none; -EBUSY if it is locked or pinned, or without @wait; -ENOMEM if
+ * there was memory for a part of it only; -EHWPOISON.
  */
-int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share, bool wait,
 			  unsigned int *freed)
 {
 	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, index));
@@ -384,11 +387,28 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
 	/* Most are none.  It is looked at again when it is locked. */
 	if (!frame || !mrm_frame_is_large(frame))
 		return 0;
-	mutex_lock(&breaking);
+	if (wait)
+		mutex_lock(&breaking);
+	else if (!mutex_trylock(&breaking))
+		return -EBUSY;
 	err = break_frame(vm, index, share, freed);
 	mrm_large_reserve_fill();
 	mutex_unlock(&breaking);
 	return err;
+}
+
+/**
+ * mrm_guest_large_fill_reserve() - have the reserve full while there are large frames
+ *
+ * Not while one is being broken: there may seem to be none then.
+ *
+ * Context: May sleep, but not for memory.
+ */
+void mrm_guest_large_fill_reserve(void)
+{
+	mutex_lock(&breaking);
+	mrm_large_reserve_fill();
+	mutex_unlock(&breaking);
 }
 
 /**

@@ -55,8 +55,9 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf);
 void mrm_guest_large_is_mapped(struct mrm_vm *vm, struct page *frame);
 void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame);
 unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first);
-int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share,
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share, bool wait,
 			  unsigned int *freed);
+void mrm_guest_large_fill_reserve(void);
 bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long *index);
 void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first);

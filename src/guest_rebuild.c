@@ -322,7 +322,7 @@ static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
 	struct vm_area_struct *vma = find_vma(vm->mm, first << PAGE_SHIFT);
 
 	return vma && vma->vm_file && vma->vm_file == vm->file &&
-	       !(vma->vm_flags & VM_NOHUGEPAGE) &&
+	       !(vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE)) &&
 	       vma->vm_start <= first << PAGE_SHIFT &&
 	       vma->vm_end >= (first + PARTS) << PAGE_SHIFT;
 }
@@ -346,8 +346,6 @@ static int rebuild_in_mapping(struct mrm_vm *vm, unsigned long first, int nid)
 	struct page *large;
 	int err;
 
-	if (!in_one_mapping(vm, first))
-		return -EINVAL;
 	/* Before anything is unshared for it. */
 	large = mrm_frame_alloc_large(vm, first, nid);
 	if (!large) {
@@ -363,15 +361,40 @@ static int rebuild_in_mapping(struct mrm_vm *vm, unsigned long first, int nid)
 	return err;
 }
 
+/*
+ * Do it while they are in one mapping, which is kept as it is: guest pages outside of one would
+ * never be given back.  The mmap lock is not waited for.
+ */
+static int with_mapping(struct mrm_vm *vm, unsigned long first, int nid,
+			int (*fn)(struct mrm_vm *vm, unsigned long first, int nid))
+{
+	int err = -EBUSY;
+
+	if (!mmget_not_zero(vm->mm))
+		return -EBUSY;
+	if (mmap_read_trylock(vm->mm)) {
+		err = in_one_mapping(vm, first) ? fn(vm, first, nid) : -EINVAL;
+		mmap_read_unlock(vm->mm);
+	}
+	mmput_async(vm->mm);
+	return err;
+}
+
+static int do_nothing(struct mrm_vm *vm, unsigned long first, int nid)
+{
+	return 0;
+}
+
 /**
  * mrm_guest_large_may_rebuild() - may guest pages get a large frame, if they are in use?
  * @vm: the VM
  * @first: the first of them, a multiple of MRM_LARGE_PAGES
  *
  * If three quarters of them have a frame, and of the rest an eighth is shared at most and the
- * others hold nothing, and a quarter were touched since they got it or were unmapped.
+ * others hold nothing, and a quarter were touched since they got it or were unmapped; and their
+ * mapping may have large pages.
  *
- * Context: Atomic inside.
+ * Context: May sleep, but not for the mmap lock.
  * Return: true if so: mrm_guest_large_unmap() shows whether they are.
  */
 bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first)
@@ -379,7 +402,8 @@ bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first)
 	int nid;
 
 	return READ_ONCE(vm->large) && !mrm_guest_any_hot(vm, first, PARTS) &&
-	       worth_it(vm, first, LEAST_TOUCHED, &nid);
+	       worth_it(vm, first, LEAST_TOUCHED, &nid) &&
+	       !with_mapping(vm, first, nid, do_nothing);
 }
 
 /**
@@ -388,29 +412,19 @@ bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first)
  * @first: the first of the guest pages, a multiple of MRM_LARGE_PAGES
  *
  * If it still is as mrm_guest_large_may_rebuild() says, but that a few were touched is enough, as
- * they were unmapped a moment ago.  None of them may be hot (guest_hot.h).  The page table is left in place: see
- * mrm_guest_file_remap().
+ * they were unmapped a moment ago.  None of them may be hot (guest_hot.h).  The page table is
+ * left in place: see mrm_guest_file_remap().
  *
- * Guest pages outside of a mapping would never be given back, so the mapping is kept as it is
- * meanwhile.
- *
- * Context: One thread; may sleep, but not for memory.  The mmap lock is not waited for.
- * Return: 0; -EINVAL if it is not worth it, or some are pinned; -EBUSY if some are locked or
- * changing, or the mapping is; -ENOMEM; -EINTR or -EHWPOISON of a shared one.
+ * Context: One thread; may sleep, but not for memory, nor for the mmap lock.
+ * Return: 0; -EINVAL if it is not worth it, or some are hot; -EBUSY if some are locked, pinned or
+ * changing, or the mapping is; -EAGAIN; -ENOMEM; -EINTR or -EHWPOISON of a shared one.
  */
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first)
 {
-	int err = -EBUSY, nid = NUMA_NO_NODE;
+	int nid = NUMA_NO_NODE;
 
 	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) ||
 	    !worth_it(vm, first, LEAST_IN_USE, &nid))
 		return -EINVAL;
-	if (!mmget_not_zero(vm->mm))
-		return -EBUSY;
-	if (mmap_read_trylock(vm->mm)) {
-		err = rebuild_in_mapping(vm, first, nid);
-		mmap_read_unlock(vm->mm);
-	}
-	mmput_async(vm->mm);
-	return err;
+	return with_mapping(vm, first, nid, rebuild_in_mapping);
 }

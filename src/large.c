@@ -11,17 +11,18 @@
 #include "guest_large.h"
 #include "guest_page.h"
 #include "large.h"
+#include "large_rebuild.h"
 #include "large_reserve.h"
 #include "large_scan.h"
+#include "large_walk.h"
 #include "share.h"
 #include "share_pages.h"
 #include "vm.h"
 #include "vm_events.h"
 
 #define COLD_AFTER	(HZ / 2)	/* jiffies without a touch */
-#define LOOK_EVERY	HZ		/* at what was broken in part, or can be rebuilt */
+#define LOOK_EVERY	HZ		/* at what was broken in part */
 #define REBUILD_AFTER	(5 * HZ)	/* jiffies with enough memory */
-#define REMAP_AFTER	(3 * HZ)	/* jiffies after the last that was rebuilt */
 
 struct mrm_large_tunables mrm_large_tunables = {
 	.enabled = 0,
@@ -156,28 +157,6 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		mrm_guest_large_unmap(vm, index);
 }
 
-typedef void (*first_fn)(struct mrm_vm *vm, unsigned long first, void *arg);
-
-/*
- * Each multiple of 2 MiB at which a VM has guest pages with frames of their own, from @index on.
- * Returns where to go on: 0 if there are no more.
- */
-static unsigned long look_at_each(struct mrm_vm *vm, unsigned long index, first_fn fn, void *arg,
-				  bool (*go_on)(void))
-{
-	while (go_on()) {
-		if (!xa_find(&vm->pages, &index, ULONG_MAX, MRM_MARK_PRIVATE))
-			return 0;
-		index = round_down(index, MRM_LARGE_PAGES);
-		fn(vm, index, arg);
-		index += MRM_LARGE_PAGES;
-		if (!index)
-			return 0;
-		mrm_cond_resched();
-	}
-	return index;
-}
-
 static void sweep_fn(struct mrm_vm *vm, unsigned long first, void *sweep)
 {
 	unsigned long index = first;
@@ -209,7 +188,7 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 		     mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) &&
 		    !mrm_vm_not_to_take(vm)) {
 			mrm_share_prepare(vm);
-			look_at_each(vm, 0, sweep_fn, s, go_on);
+			mrm_large_walk(vm, 0, sweep_fn, s, go_on);
 		}
 		mrm_vm_put(vm);
 	}
@@ -262,108 +241,15 @@ static void tidy_up(void)
 		sweep_all(&s, tidying);
 }
 
-/*
- * What may be rebuilt in this second: seen to be worth it, and unmapped.  The thread's alone, as
- * is all that follows.
- */
-static struct candidate {
-	u32 vm;			/* its id */
-	unsigned long first;	/* guest page */
-} candidates[MRM_LARGE_REBUILD_MAX];
-static unsigned int nr_candidates, most_candidates;
-static unsigned long refill_at;
-
 static bool plentiful(void)
 {
 	return !is_short() && tidying();
 }
 
-static bool may_choose(void)
+/* jiffies; what is rebuilt is so in the middle of a second. */
+static unsigned long next_look(void)
 {
-	return nr_candidates < most_candidates && plentiful();
-}
-
-static void choose_fn(struct mrm_vm *vm, unsigned long first, void *unused)
-{
-	if (!mrm_guest_large_may_rebuild(vm, first))
-		return;
-	candidates[nr_candidates++] = (struct candidate){ vm->id, first };
-	mrm_guest_large_unmap(vm, first);
-}
-
-/* One that is in use and mapped in 4 KiB is to fault, and be mapped anew: remap.h. */
-static void show_fn(struct mrm_vm *vm, unsigned long first, void *unused)
-{
-	struct mrm_large_look look;
-
-	if (mrm_guest_large_look(vm, first, &look) && look.rebuilt &&
-	    mrm_guest_page_is_mapped(vm, first))
-		mrm_guest_large_unmap(vm, first);
-}
-
-/* From all VMs in turn. */
-static void choose(void)
-{
-	static unsigned long last;	/* VM that had its turn */
-	unsigned long vms = mrm_nr_vms();
-	struct mrm_vm *vm;
-
-	nr_candidates = 0;
-	while (tidying() && vms--) {
-		vm = mrm_vm_next(&last);
-		if (!vm) {
-			last = 0;
-			vm = mrm_vm_next(&last);
-		}
-		if (!vm)
-			return;
-		/* Not always from the beginning: what is pinned there would be all there is. */
-		if (READ_ONCE(vm->large) && !mrm_vm_not_to_take(vm))
-			vm->rebuild_next = look_at_each(vm, vm->rebuild_next, choose_fn, NULL,
-							may_choose);
-		if (atomic_read(&vm->rebuilt) && time_after(jiffies, vm->remap_at))
-			look_at_each(vm, 0, show_fn, NULL, tidying);
-		mrm_vm_put(vm);
-	}
-}
-
-/* Return: whether there are large frames for this VM; of another cgroup there may be. */
-static bool rebuild(struct mrm_vm *vm, unsigned long first)
-{
-	int err = mrm_guest_large_rebuild(vm, first);
-
-	/* When no more come page tables are taken out of their way. */
-	if (!err)
-		WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
-	return err != -ENOMEM;
-}
-
-/* What is in use, if memory has been plentiful for a while: at a limited rate. */
-static void rebuild_some(void)
-{
-	const struct candidate *c;
-	const void *none_for = NULL;
-	struct mrm_vm *vm;
-
-	/* However often it is woken. */
-	if (time_before(jiffies, refill_at))
-		return;
-	refill_at = jiffies + LOOK_EVERY;
-	most_candidates = READ_ONCE(mrm_large_tunables.enabled) ?
-			  READ_ONCE(mrm_large_tunables.rebuild_rate) : 0;
-	choose();
-	if (nr_candidates)
-		wait_event_freezable_timeout(wake, !plentiful(), COLD_AFTER);
-	for (c = candidates; c < candidates + nr_candidates && plentiful(); c++) {
-		vm = mrm_vm_of_id(c->vm);
-		if (!vm)
-			continue;
-		/* Where there is none the next one will not be had either. */
-		if (vm != none_for && !rebuild(vm, c->first))
-			none_for = vm;
-		mrm_vm_put(vm);
-		mrm_cond_resched();
-	}
+	return is_short() ? LOOK_EVERY : mrm_large_rebuild_in(LOOK_EVERY);
 }
 
 static int large_thread(void *unused)
@@ -373,7 +259,7 @@ static int large_thread(void *unused)
 	set_freezable();
 	while (!kthread_should_stop()) {
 		wait_event_freezable_timeout(wake, READ_ONCE(kicked) || kthread_should_stop(),
-					     mrm_nr_vms() ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT);
+					     mrm_nr_vms() ? next_look() : MAX_SCHEDULE_TIMEOUT);
 		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
 		if (is_short()) {
@@ -381,9 +267,9 @@ static int large_thread(void *unused)
 			break_some();
 		}
 		tidy_up();
-		mrm_large_reserve_fill();
+		mrm_guest_large_fill_reserve();
 		if (time_after(jiffies, plentiful_since + REBUILD_AFTER))
-			rebuild_some();
+			mrm_large_rebuild(&wake, plentiful);
 	}
 	return 0;
 }
@@ -396,7 +282,6 @@ int mrm_large_init(void)
 {
 	struct task_struct *task;
 
-	refill_at = jiffies;
 	task = kthread_run(large_thread, NULL, "mrm_large");
 	if (IS_ERR(task))
 		return PTR_ERR(task);

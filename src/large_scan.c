@@ -140,7 +140,7 @@ void mrm_large_scanned(struct mrm_vm *vm, unsigned long index)
 
 	if (mrm_guest_large_look(vm, index, &look) && !look.broken &&
 	    look.saves * 100 >= READ_ONCE(mrm_large_tunables.break_pct) * MRM_LARGE_PAGES)
-		mrm_guest_large_break(vm, index, true, NULL);
+		mrm_guest_large_break(vm, index, true, true, NULL);
 }
 
 /**

@@ -312,10 +312,11 @@ static void test_short(void)
 }
 
 #define ORDER_MUCH	16L		/* large ones, the first, of which breaking saves much */
-#define ORDER_COLD	24L		/* and those behind them, of which it saves less */
+#define ORDER_COLD	24L		/* the last, of which it saves less */
+#define ORDER_HOT	(SHORT / PARTS - ORDER_MUCH - ORDER_COLD)	/* between them */
 #define MUCH		320L		/* zeroes in each of the first */
 #define COLD		160L		/* of the second */
-#define HOT		161L		/* and of the others, which are touched */
+#define HOT		161L		/* of those between, which are touched */
 
 /* In the VM's process, until it is killed: touch the last ones, here and there. */
 static long do_touch(struct vm *v, void *unused)
@@ -324,7 +325,7 @@ static long do_touch(struct vm *v, void *unused)
 
 	(void)unused;
 	for (;; usleep(20000))
-		for (i = ORDER_MUCH + ORDER_COLD; i < SHORT / PARTS; i++)
+		for (i = ORDER_MUCH; i < ORDER_MUCH + ORDER_HOT; i++)
 			*guest_page(&v->view, i * PARTS + 400 + i) += 0;
 	return 0;
 }
@@ -354,7 +355,7 @@ static void test_order(void)
 	start(SHORT);
 	mrm_set("share_cpu_max", "0");
 	for (i = 0; i < SHORT / PARTS; i++) {
-		zeroes = i < ORDER_MUCH ? MUCH : i < ORDER_MUCH + ORDER_COLD ? COLD : HOT;
+		zeroes = i < ORDER_MUCH ? MUCH : i < ORDER_MUCH + ORDER_HOT ? HOT : COLD;
 		for (j = 0; j < PARTS; j++)
 			vm.states[i * PARTS + j] = j < zeroes ? 0 : 1 + i * PARTS + j;
 	}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DOC: When guest pages get a large frame again
+ *
+ * When memory has been plentiful for a while: what is in use, at a limited rate.  What may be
+ * rebuilt (guest_rebuild.c) is unmapped, and half a second later it is seen whether it has been
+ * touched since.  Nothing is unmapped in vain again and again: where there are no large frames to
+ * be had it is tried with one, a minute later; and what could not be rebuilt for the moment keeps
+ * its turn.
+ */
+#ifndef MRM_LARGE_REBUILD_H
+#define MRM_LARGE_REBUILD_H
+
+#include <linux/types.h>
+#include <linux/wait.h>
+
+void mrm_large_rebuild(wait_queue_head_t *wake, bool (*plentiful)(void));
+unsigned long mrm_large_rebuild_in(unsigned long most);
+
+#endif
