@@ -138,6 +138,31 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 #define LARGE_FLAGS	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_ZERO | __GFP_NOMEMALLOC | \
 			 __GFP_NOWARN)
 
+static struct page *alloc_large(struct mrm_vm *vm, gfp_t flags, int node)
+{
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		return NULL;
+	return alloc_charged(vm, flags | (node == NUMA_NO_NODE ? 0 : __GFP_THISNODE),
+			     MRM_LARGE_ORDER, node);
+}
+
+/**
+ * mrm_frame_large_is_free() - is there a large frame to be had?
+ * @vm: for whom
+ * @node: of this node
+ *
+ * Context: Does not wait.
+ * Return: whether there was one just now.
+ */
+bool mrm_frame_large_is_free(struct mrm_vm *vm, int node)
+{
+	struct page *frame = alloc_large(vm, LARGE_FLAGS & ~__GFP_ZERO, node);
+
+	if (frame)
+		put_page(frame);
+	return frame;
+}
+
 /**
  * mrm_frame_alloc_large() - a large frame
  * @vm: whose it is, and whose memory cgroup is charged
@@ -153,11 +178,8 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
  */
 struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int node)
 {
-	gfp_t flags = LARGE_FLAGS | (node == NUMA_NO_NODE ? 0 : __GFP_THISNODE);
-	struct page *frame = NULL;
+	struct page *frame = alloc_large(vm, LARGE_FLAGS, node);
 
-	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && IS_ENABLED(CONFIG_MEMORY_FAILURE))
-		frame = alloc_charged(vm, flags, MRM_LARGE_ORDER, node);
 	if (!frame)
 		return NULL;
 	__folio_set_locked(page_folio(frame));

@@ -260,6 +260,7 @@ bool mrm_frame_tryget(struct page *frame);
 struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags);
 struct page *mrm_frame_alloc_node(struct mrm_vm *vm, gfp_t flags, int node);
 struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int node);
+bool mrm_frame_large_is_free(struct mrm_vm *vm, int node);
 void mrm_frame_forget_large(struct page *frame);
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags);
 void mrm_frame_alarm(unsigned long more, void (*fn)(void));

@@ -60,7 +60,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share, bo
 void mrm_guest_large_fill_reserve(void);
 bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long *index);
 void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);
-bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first);
+int mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first);
 int mrm_guest_large_rebuild(struct mrm_vm *vm, unsigned long first);
 int mrm_guest_large_wait_rebuilt(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_large_look *look);

@@ -296,10 +296,12 @@ static int rebuild(struct mrm_vm *vm, unsigned long first, struct page *large)
 			if (frames[i])
 				copy_highpage(large + i, frames[i]);
 		page_ref_add(large, PARTS);
-		*mrm_large_word(large, MRM_LARGE_LEFT) = PARTS;
 		err = replace_all(vm, first, large);
+		/* Not before: the scanner may have met parts that were taken back. */
 		if (err)
 			page_ref_sub(large, PARTS);
+		else
+			WRITE_ONCE(*mrm_large_word(large, MRM_LARGE_LEFT), PARTS);
 	}
 	if (err) {
 		unlock(PARTS);
@@ -380,9 +382,9 @@ static int with_mapping(struct mrm_vm *vm, unsigned long first, int nid,
 	return err;
 }
 
-static int do_nothing(struct mrm_vm *vm, unsigned long first, int nid)
+static int is_frame_to_be_had(struct mrm_vm *vm, unsigned long first, int nid)
 {
-	return 0;
+	return mrm_frame_large_is_free(vm, nid) ? 0 : -ENOMEM;
 }
 
 /**
@@ -392,18 +394,20 @@ static int do_nothing(struct mrm_vm *vm, unsigned long first, int nid)
  *
  * If three quarters of them have a frame, and of the rest an eighth is shared at most and the
  * others hold nothing, and a quarter were touched since they got it or were unmapped; and their
- * mapping may have large pages.
+ * mapping may have large pages, and there is a frame just now.
  *
- * Context: May sleep, but not for the mmap lock.
- * Return: true if so: mrm_guest_large_unmap() shows whether they are.
+ * Context: May sleep, but neither for memory nor for the mmap lock.
+ * Return: 0 if so: mrm_guest_large_unmap() shows whether they are; -ENOMEM if there is no frame;
+ * -EINVAL or -EBUSY if not.
  */
-bool mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first)
+int mrm_guest_large_may_rebuild(struct mrm_vm *vm, unsigned long first)
 {
 	int nid;
 
-	return READ_ONCE(vm->large) && !mrm_guest_any_hot(vm, first, PARTS) &&
-	       worth_it(vm, first, LEAST_TOUCHED, &nid) &&
-	       !with_mapping(vm, first, nid, do_nothing);
+	if (!READ_ONCE(vm->large) || mrm_guest_any_hot(vm, first, PARTS) ||
+	    !worth_it(vm, first, LEAST_TOUCHED, &nid))
+		return -EINVAL;
+	return with_mapping(vm, first, nid, is_frame_to_be_had);
 }
 
 /**

@@ -22,6 +22,7 @@
 
 #define COLD_AFTER	(HZ / 2)	/* jiffies without a touch */
 #define LOOK_EVERY	HZ		/* at what was broken in part */
+#define ZEROES_EVERY	(60 * HZ)	/* what is not scanned is looked through */
 #define REBUILD_AFTER	(5 * HZ)	/* jiffies with enough memory */
 
 struct mrm_large_tunables mrm_large_tunables = {
@@ -88,12 +89,18 @@ static bool is_short(void)
 	return READ_ONCE(state) != MRM_HIGH;
 }
 
+/* Or is it never scanned? */
+static bool shares(struct mrm_vm *vm)
+{
+	return READ_ONCE(vm->share) && READ_ONCE(vm->cow);
+}
+
 /* As the scanner does: share what can be, or find out what breaking a large frame would save. */
 static void scan(struct mrm_vm *vm, unsigned long index)
 {
 	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
 
-	if (!READ_ONCE(vm->share)) {
+	if (!shares(vm)) {
 		mrm_large_scan_zeroes(vm, first);
 		return;
 	}
@@ -120,12 +127,13 @@ enum scan_which { SCAN_NONE, SCAN_NEW, SCAN_ALL };
  * @saved: those count of which breaking saves so many parts
  * @unmap: those that are mapped are unmapped, to see whether they are touched
  * @all: those that are mapped are broken, too
+ * @again: those of this VM are scanned again, as the scanner never does
  * @found: how many were scanned, or unmapped, or are mapped and were left
  */
 struct sweep {
 	enum scan_which scan;
 	unsigned int saved;
-	bool unmap, all;
+	bool unmap, all, again;
 	unsigned long found;
 };
 
@@ -140,10 +148,14 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		break_and_share(vm, index);
 		return;
 	}
-	if (s->scan == SCAN_ALL || (s->scan == SCAN_NEW && !look.scanned)) {
+	if (s->scan == SCAN_NEW && look.scanned && !s->again)
+		return;
+	if (s->scan) {
+		bool is_new = !look.scanned;
+
 		scan(vm, index);
-		/* One whose VM does not share never is. */
-		s->found += !mrm_guest_large_look(vm, index, &look) || look.scanned;
+		/* Where the scanner's lock was not to be had it is not yet. */
+		s->found += is_new && (!mrm_guest_large_look(vm, index, &look) || look.scanned);
 		return;
 	}
 	if (!s->saved || look.saves < s->saved)
@@ -177,6 +189,15 @@ static bool tidying(void)
 	return !kthread_should_stop() && !freezing(current);
 }
 
+static bool look_for_zeroes(struct mrm_vm *vm)
+{
+	if (shares(vm) || (vm->zeroes_at && time_before(jiffies, vm->zeroes_at)))
+		return false;
+	/* 0 is for never. */
+	vm->zeroes_at = (jiffies + ZEROES_EVERY) | 1;
+	return true;
+}
+
 static void sweep_all(struct sweep *s, bool (*go_on)(void))
 {
 	unsigned long id = 0;
@@ -188,6 +209,7 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 		     mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) &&
 		    !mrm_vm_not_to_take(vm)) {
 			mrm_share_prepare(vm);
+			s->again = s->scan == SCAN_NEW && look_for_zeroes(vm);
 			mrm_large_walk(vm, 0, sweep_fn, s, go_on);
 		}
 		mrm_vm_put(vm);

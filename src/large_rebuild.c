@@ -15,7 +15,6 @@
 #define LOOK_FOR	(HZ / 4)	/* that choosing takes at most */
 #define SEEN_AFTER	(HZ / 2)	/* that they have to be touched */
 #define TOO_LATE	(2 * HZ)	/* after which a touch tells nothing */
-#define NONE_FOR	(60 * HZ)	/* after there was no frame for a VM */
 #define REMAP_AFTER	(3 * HZ)	/* after the last that was rebuilt */
 #define MOST_TRIES	3
 
@@ -24,17 +23,19 @@
  * @vm: its id
  * @tries: how often it could not be, for the moment
  * @first: guest page
- * @unmapped: when, jiffies
+ * @since: what is touched since then, jiffies, is in use
  */
 struct candidate {
 	u32 vm;
 	unsigned int tries;
-	unsigned long first, unmapped;
+	unsigned long first, since;
 };
 
 /* The thread's alone, as is all that is here. */
 static struct candidate candidates[MRM_LARGE_REBUILD_MAX];
 static unsigned int nr_candidates, most_candidates;
+static unsigned int most_frames = UINT_MAX;	/* that there seem to be, when they ran out */
+static bool none_free;
 static unsigned long next_round, choose_until;
 static bool (*go_on)(void);
 
@@ -61,27 +62,26 @@ static bool is_candidate(const struct mrm_vm *vm, unsigned long first)
 
 static void choose_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 {
-	if (!mrm_guest_large_may_rebuild(vm, first) || is_candidate(vm, first))
+	int err = mrm_guest_large_may_rebuild(vm, first);
+
+	none_free |= err == -ENOMEM;
+	if (err || is_candidate(vm, first))
 		return;
 	candidates[nr_candidates++] = (struct candidate){
-		.vm = vm->id, .first = first, .unmapped = jiffies
+		.vm = vm->id, .first = first, .since = jiffies
 	};
 	mrm_guest_large_unmap(vm, first);
-	/* That there are frames for it again is to be seen before more are unmapped. */
-	if (vm->none_until)
-		most_candidates = nr_candidates;
 }
 
 /* Not always from the beginning: what is pinned there would be all there is. */
 static void choose_of(struct mrm_vm *vm)
 {
-	unsigned int most = most_candidates;
-
-	if (!READ_ONCE(vm->large) || mrm_vm_not_to_take(vm) ||
-	    (vm->none_until && time_before(jiffies, vm->none_until)))
+	if (!READ_ONCE(vm->large) || mrm_vm_not_to_take(vm))
 		return;
+	none_free = false;
 	vm->rebuild_next = mrm_large_walk(vm, vm->rebuild_next, choose_fn, NULL, may_choose);
-	most_candidates = most;
+	if (none_free)
+		mrm_count(vm, MRM_LARGE_FAILED, 1);
 }
 
 /* The first VM is another in each round: there may be no room for what others have. */
@@ -104,49 +104,56 @@ static void choose(void)
 		mrm_vm_put(vm);
 	}
 	vm = mrm_vm_next(&first);
+	if (!vm) {
+		first = 0;
+		vm = mrm_vm_next(&first);
+	}
 	if (vm)
 		mrm_vm_put(vm);
-	else
-		first = 0;
 }
 
-/* Return: whether it is to be tried again: it was in use, but locked, or pinned. */
-static bool rebuild(struct mrm_vm *vm, struct candidate *c)
+/* Return: as mrm_guest_large_rebuild(). */
+static int rebuild(struct mrm_vm *vm, const struct candidate *c)
 {
-	int err;
+	int err = mrm_guest_large_rebuild(vm, c->first);
 
-	if ((vm->none_until && time_before(jiffies, vm->none_until)) ||
-	    time_after(jiffies, c->unmapped + TOO_LATE))
-		return false;
-	err = mrm_guest_large_rebuild(vm, c->first);
-	if (err == -ENOMEM)
-		/* 0 is for none. */
-		vm->none_until = (jiffies + NONE_FOR) | 1;
-	if (err)
-		return (err == -EBUSY || err == -EAGAIN) && ++c->tries < MOST_TRIES;
-	vm->none_until = 0;
 	/* When no more come page tables are taken out of their way. */
-	WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
-	return false;
+	if (!err)
+		WRITE_ONCE(vm->remap_at, jiffies + REMAP_AFTER);
+	return err;
+}
+
+/* It was in use, but locked or pinned for the moment. */
+static bool try_again(struct candidate *c, int err)
+{
+	return (err == -EBUSY || err == -EAGAIN) && ++c->tries < MOST_TRIES;
 }
 
 static void rebuild_chosen(void)
 {
-	unsigned int i, chosen = nr_candidates;
+	unsigned int i, chosen = nr_candidates, rebuilt = 0;
 	struct mrm_vm *vm;
+	int err;
 
 	nr_candidates = 0;
+	most_frames = UINT_MAX;
 	for (i = 0; i < chosen && i < rate() && go_on(); i++) {
 		struct candidate *c = &candidates[i];
 
+		if (time_after(jiffies, c->since + TOO_LATE))
+			continue;
 		vm = mrm_vm_of_id(c->vm);
 		if (!vm)
 			continue;
-		if (rebuild(vm, c)) {
-			c->unmapped = jiffies;
+		err = rebuild(vm, c);
+		mrm_vm_put(vm);
+		rebuilt += !err;
+		if (err == -ENOMEM)
+			most_frames = rebuilt + 1;
+		if (try_again(c, err)) {
+			c->since = jiffies;
 			candidates[nr_candidates++] = *c;
 		}
-		mrm_vm_put(vm);
 		mrm_cond_resched();
 	}
 }
@@ -188,7 +195,7 @@ void mrm_large_rebuild(wait_queue_head_t *wake, bool (*plentiful)(void))
 		return;
 	next_round = (jiffies + ROUND) | 1;
 	go_on = plentiful;
-	most_candidates = rate();
+	most_candidates = min(rate(), most_frames);
 	choose();
 	if (nr_candidates)
 		wait_event_freezable_timeout(*wake, !plentiful(), SEEN_AFTER);

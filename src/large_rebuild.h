@@ -4,9 +4,9 @@
  *
  * When memory has been plentiful for a while: what is in use, at a limited rate.  What may be
  * rebuilt (guest_rebuild.c) is unmapped, and half a second later it is seen whether it has been
- * touched since.  Nothing is unmapped in vain again and again: where there are no large frames to
- * be had it is tried with one, a minute later; and what could not be rebuilt for the moment keeps
- * its turn.
+ * touched since.  Nothing is unmapped in vain again and again: there has to be a frame for it, and
+ * no more are chosen than there were frames the last time; and what could not be rebuilt for the
+ * moment keeps its turn.
  */
 #ifndef MRM_LARGE_REBUILD_H
 #define MRM_LARGE_REBUILD_H

@@ -151,7 +151,7 @@ static unsigned int break_large(struct mrm_vm *vm, unsigned long index)
 	unsigned int parts;
 
 	if (!mrm_guest_pages_may_take(vm) && mrm_guest_large_look(vm, index, &look) &&
-	    look.scanned && !look.saves && !look.broken)
+	    READ_ONCE(vm->share) && look.scanned && !look.saves && !look.broken)
 		return 0;
 	mrm_share_break_large(vm, index, &parts);
 	return parts;

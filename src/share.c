@@ -86,7 +86,7 @@ int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, unsigned int *
 	bool locked = READ_ONCE(vm->cow) && mutex_trylock(&share_lock);
 	bool share = locked && vm->cow && READ_ONCE(vm->share) &&
 		     vm->salt == mrm_salt_effective(vm, vm->named_salt);
-	int err = mrm_guest_large_break(vm, index, share, false, freed);
+	int err = mrm_guest_large_break(vm, index, share, true, freed);
 
 	if (locked)
 		mutex_unlock(&share_lock);

@@ -210,7 +210,9 @@ unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned in
 			continue;
 		if (mrm_frame_is_large(frame)) {
 			large = first + i;
-			mrm_large_scan_part(vm, frame);
+			/* What is known of less than that would be half of one pass. */
+			if (pages == MRM_SHARE_BLOCK && !PageHWPoison(frame))
+				mrm_large_scan_part(vm, frame);
 			put_page(frame);
 		} else if (PageHWPoison(frame) || folio_maybe_dma_pinned(page_folio(frame)) ||
 			   !look_up(vm, first + i, frame)) {

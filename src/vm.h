@@ -208,8 +208,8 @@ struct mrm_ahead {
  * @remapping: a piece of a mapping is to be made anew, see remap.c
  * @rebuild_next: the guest page at which looking for more of them goes on; the rebuilder's
  * @remap_at: jiffies, from when on they may be taken out of the way
- * @none_until: jiffies until which none is tried to be made, as there was no frame for one; 0:
- *	there was; the rebuilder's
+ * @zeroes_at: jiffies, from when on its large frames are looked through for zeroes again, if it
+ *	does not share; the thread's of large.c
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
@@ -289,7 +289,7 @@ struct mrm_vm {
 	} adopting;
 	atomic_t rebuilt, remapping;
 	unsigned long rebuilding, rebuild_next;
-	unsigned long remap_at, none_until;
+	unsigned long remap_at, zeroes_at;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;
