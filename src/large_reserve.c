@@ -74,3 +74,12 @@ void mrm_large_reserve_free(void)
 	while (mrm_large_reserve_give())
 		;
 }
+
+/**
+ * mrm_large_reserve_bytes() - memory that is kept
+ * Return: bytes.
+ */
+size_t mrm_large_reserve_bytes(void)
+{
+	return READ_ONCE(nr_pages) * PAGE_SIZE;
+}

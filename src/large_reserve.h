@@ -16,5 +16,6 @@
 bool mrm_large_reserve_give(void);
 void mrm_large_reserve_fill(void);
 void mrm_large_reserve_free(void);
+size_t mrm_large_reserve_bytes(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include "balance.h"
 #include "frame_table.h"
 #include "io.h"
+#include "large_reserve.h"
 #include "large_scan.h"
 #include "salt.h"
 #include "scan.h"
@@ -150,7 +151,8 @@ static ssize_t overhead_bytes_show(struct kobject *kobj, struct kobj_attribute *
 
 	if (bytes < 0)
 		return bytes;
-	bytes += mrm_frame_table_bytes() + mrm_large_scan_bytes() + mrm_io_bytes();
+	bytes += mrm_frame_table_bytes() + mrm_large_scan_bytes() +
+		 mrm_large_reserve_bytes() + mrm_io_bytes();
 	return sysfs_emit(buf, "%zd\n", bytes);
 }
 

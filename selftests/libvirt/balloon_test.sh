@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Ballooned pages, and pages the guest reports free, come back one for one, and
-# no other page goes with them.
+# no other page goes with them; large pages too.
 
 # shellcheck disable=SC2317 # check calls what is defined here
 # shellcheck source=lib.sh
@@ -67,7 +67,7 @@ reports() {
 	echo "discarded $(($(vm_counter "$1" discarded_pages) - before))"
 }
 
-test_begin 15
+test_begin 23
 echo "$first_touches" >"$trace/trigger"
 define a "$mib" --run 'memcheck -t -s 1 -c 8 -i 300 24' --append transparent_hugepage=never
 # This one gives free pages back by itself.
@@ -98,5 +98,20 @@ check "every page and frame is accounted for" consistent a b
 
 guests_destroy
 check "all is given back" wait_until 60 no_vms
+
+# A guest reports what it frees in pieces of 2 MiB by itself: each is a large page, whole.
+echo 1 >"$mrm/alloc_guest_large_page"
+define c "$mib" --run 'memcheck -t -s 3 -c 8 -i 300 24' --append transparent_hugepage=never \
+	--devices "<memballoon model='virtio' freePageReporting='on'/>"
+check "a guest with large pages starts" start c
+check "it uses its memory" memcheck_goes_on c
+check "it is in large pages" vm_counter_is c large_pages -gt 10
+check "free memory that it reports is given back" reports c
+check "by large pages, of which none was broken" vm_counter_is c large_pages_broken -eq 0
+check "no other page was lost" memcheck_goes_on c
+check "every page and frame is accounted for" consistent c
+guests_destroy
+check "all is given back, again" wait_until 60 no_vms
+echo 0 >"$mrm/alloc_guest_large_page"
 echo "!$first_touches" >"$trace/trigger"
 test_end
