@@ -17,11 +17,12 @@
 #include "tap.h"
 #include "toucher.h"
 
-#define PAGES		(192L * 256)	/* of RAM of each: 192 MiB */
+#define PAGES		(64L * 256)	/* of RAM of each: 64 MiB */
 #define BOTH		(PAGES * 14 / 10)	/* that are there for them */
-#define ACTIVE		(64L * 256)	/* that the idle one goes on touching */
+#define ACTIVE		(20L * 256)	/* that the idle one goes on touching */
 #define HALF		(BOTH / 2)
-#define ALL		10000			/* pages in a sample: the most */
+#define SAMPLE		10000			/* pages: the most */
+#define PERIOD		2			/* s: so long it takes at the most to touch all */
 #define SETTLE		(4 * MRM_LONG)		/* ms */
 
 enum { IDLE, BUSY, VMS };
@@ -43,25 +44,37 @@ static void start(int i)
 	mrm_vm_set(vms[i].pid, "balloon_state", "ok");
 }
 
-/* The VM may use so many pages, the first ones.  What it touches of them, @touches tells. */
-static void give(int i, long pages, long touches)
+/* What it goes on touching: the first pages, and those from @from to @to. */
+static void touch(int i, long first, long from, long to)
 {
-	struct vm_process *p = &vms[i];
-	char text[32];
 	long page;
 
 	for (page = 0; page < PAGES; page++)
-		p->owners[page] = page < pages && page < touches;
-	if (pages < held[i]) {
-		/* It may have been about to touch one of them. */
-		if (!toucher_wait(p->pid, 1, MRM_LONG))
-			tap_bail("VM %d is not sampled", p->pid);
-		if (process_discard(p, pages, held[i] - pages))
-			tap_bail("the balloon does not grow");
-	}
+		vms[i].owners[page] = page < first || (page >= from && page < to);
+}
+
+static void wait_period(int i)
+{
+	if (!toucher_wait(vms[i].pid, 1, MRM_LONG))
+		tap_bail("VM %d is not sampled", vms[i].pid);
+}
+
+/* The VM may use so many pages, the first ones. */
+static void give(int i, long pages)
+{
+	long goes_on = i == IDLE ? ACTIVE : pages;
+	char text[32];
+
+	touch(i, goes_on, held[i], pages);
+	/* It may have been about to touch one that goes; and touches what it gets, once. */
+	if (pages != held[i])
+		wait_period(i);
+	touch(i, goes_on, 0, 0);
+	if (pages < held[i] && process_discard(&vms[i], pages, held[i] - pages))
+		tap_bail("the balloon does not grow");
 	held[i] = pages;
-	snprintf(text, sizeof(text), "%ld", (long)((PAGES - pages) * PAGE_SIZE));
-	mrm_vm_set(p->pid, "balloon_bytes", text);
+	snprintf(text, sizeof(text), "%ld", (PAGES - pages) * (long)PAGE_SIZE);
+	mrm_vm_set(vms[i].pid, "balloon_bytes", text);
 }
 
 static long target(int i)
@@ -83,10 +96,10 @@ static void drive(void)
 
 	for (i = 0; i < VMS; i++)
 		if (target(i) < held[i])
-			give(i, target(i), i == IDLE ? ACTIVE : PAGES);
+			give(i, target(i));
 	for (i = 0; i < VMS; i++)
 		if (target(i) > held[i])
-			give(i, target(i), i == IDLE ? ACTIVE : PAGES);
+			give(i, target(i));
 }
 
 /**
@@ -117,14 +130,21 @@ static bool is_near(void *arg)
 	       consumed(BUSY) >= target(BUSY) * 95 / 100;
 }
 
+static double mib(long pages)
+{
+	return (double)pages * PAGE_SIZE / MiB;
+}
+
+static double active_mib(int i)
+{
+	return (double)mrm_vm_get(vms[i].pid, "active_bytes") / MiB;
+}
+
 static void show(const char *when, const struct want *want)
 {
-	tap_note("%s: idle %ld MiB (target %ld, active %ld), busy %ld (%ld, %ld), wanted %ld", when,
-		 consumed(IDLE) * (long)PAGE_SIZE / MiB, target(IDLE) * (long)PAGE_SIZE / MiB,
-		 mrm_vm_get(vms[IDLE].pid, "active_bytes") / MiB,
-		 consumed(BUSY) * (long)PAGE_SIZE / MiB, target(BUSY) * (long)PAGE_SIZE / MiB,
-		 mrm_vm_get(vms[BUSY].pid, "active_bytes") / MiB,
-		 formula(want) * (long)PAGE_SIZE / MiB);
+	tap_note("%s, MiB: idle %.1f (target %.1f, active %.1f), wanted %.1f; busy %.1f (%.1f, "
+		 "%.1f)", when, mib(consumed(IDLE)), mib(target(IDLE)), active_mib(IDLE),
+		 mib(formula(want)), mib(consumed(BUSY)), mib(target(BUSY)), active_mib(BUSY));
 }
 
 static void with_tax(long tax, const char *what)
@@ -137,8 +157,7 @@ static void with_tax(long tax, const char *what)
 	tap_ok(wait_until(is_near, &want, SETTLE), "with a tax of %ld %%: %s", tax, what);
 	show("then", &want);
 	for (i = 0; i < 5; i++) {
-		if (!toucher_wait(vms[BUSY].pid, 1, MRM_LONG))
-			tap_bail("the busy VM is not sampled");
+		wait_period(BUSY);
 		stays &= is_near(&want);
 	}
 	tap_ok(stays, "and stays so");
@@ -159,26 +178,26 @@ static void test_tax(void)
 	for (i = 0; i < VMS; i++) {
 		start(i);
 		held[i] = HALF;
-		give(i, HALF, i == IDLE ? ACTIVE : PAGES);
+		give(i, HALF);
 		toucher_touch(&vms[i]);
 	}
-	mrm_set_number("sample_pages", ALL);
+	mrm_set_number("sample_pages", SAMPLE);
 	mrm_set_number("balance_period", 1);
 	mrm_set_number("idle_tax", 0);
 	/* What is to stay free is so little that where a VM is says more. */
 	mrm_set_number("min_free", 1);
 	if (mrm_set_number("limit_bytes", BOTH * 100 / 99 * PAGE_SIZE))
 		tap_bail("the limit is refused");
-	mrm_set_number("sample_period", 1);
+	mrm_set_number("sample_period", PERIOD);
 	for (i = 0; i < VMS; i++)
-		if (!toucher_wait(vms[i].pid, 2, MRM_LONG))
-			tap_bail("VM %d is not sampled", vms[i].pid);
+		wait_period(i);
 	with_tax(0, "each has a half");
 	with_tax(75, "the idle one has (T + 3a) / 5");
 	mrm_set_number("idle_tax", 0);
 	tap_ok(wait_until(are_equal, NULL, MRM_LONG), "without a tax each may have a half again");
 	mrm_set_number("sample_period", 0);
 	mrm_set_number("limit_bytes", 0);
+	mrm_set("share_cpu_max", "100");
 	for (i = 0; i < VMS; i++) {
 		toucher_rest(&vms[i]);
 		tap_ok(process_verify(&vms[i]), "every byte is right");
