@@ -375,7 +375,9 @@ static void test_order(void)
 	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "shorter: breaking makes room");
 	broken = large_gone() - ORDER_MUCH;
 	tap_between(broken, 1, ORDER_COLD, "more are broken");
-	tap_equal(parts_gone(), MUCH * ORDER_MUCH + COLD * broken, "which nobody uses");
+	/* One that is touched saves a part more.  Some are not in time, if that takes long. */
+	tap_between(parts_gone() - MUCH * ORDER_MUCH - COLD * broken, 0, broken / 2,
+		    "which nobody uses");
 	mrm_set("limit_bytes", "0");
 	mrm_set("share_cpu_max", "100");
 	process_kill(&vm);

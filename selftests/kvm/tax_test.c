@@ -142,9 +142,10 @@ static double active_mib(int i)
 
 static void show(const char *when, const struct want *want)
 {
-	tap_note("%s, MiB: idle %.1f (target %.1f, active %.1f), wanted %.1f; busy %.1f (%.1f, "
-		 "%.1f)", when, mib(consumed(IDLE)), mib(target(IDLE)), active_mib(IDLE),
-		 mib(formula(want)), mib(consumed(BUSY)), mib(target(BUSY)), active_mib(BUSY));
+	tap_note("%s, MiB: idle %.1f, target %.1f, active %.1f, wanted %.1f", when,
+		 mib(consumed(IDLE)), mib(target(IDLE)), active_mib(IDLE), mib(formula(want)));
+	tap_note("busy %.1f, target %.1f, active %.1f", mib(consumed(BUSY)), mib(target(BUSY)),
+		 active_mib(BUSY));
 }
 
 static void with_tax(long tax, const char *what)
