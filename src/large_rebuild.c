@@ -17,6 +17,7 @@
 #define TOO_LATE	(2 * HZ)	/* after which a touch tells nothing */
 #define REMAP_AFTER	(3 * HZ)	/* after the last that was rebuilt */
 #define MOST_TRIES	3
+#define MOST_FAILED	16		/* of a VM in a round: the next may be on other nodes */
 
 /**
  * struct candidate - what may be rebuilt in this round: seen to be worth it, and unmapped
@@ -35,7 +36,7 @@ struct candidate {
 static struct candidate candidates[MRM_LARGE_REBUILD_MAX];
 static unsigned int nr_candidates, most_candidates;
 static unsigned int most_frames = UINT_MAX;	/* that there seem to be, when they ran out */
-static bool none_free;
+static unsigned int failed;	/* guest pages of the VM for which there was no frame */
 static unsigned long next_round, choose_until;
 static bool (*go_on)(void);
 
@@ -47,7 +48,8 @@ static unsigned int rate(void)
 
 static bool may_choose(void)
 {
-	return nr_candidates < most_candidates && time_before(jiffies, choose_until) && go_on();
+	return nr_candidates < most_candidates && failed < MOST_FAILED &&
+	       time_before(jiffies, choose_until) && go_on();
 }
 
 static bool is_candidate(const struct mrm_vm *vm, unsigned long first)
@@ -62,10 +64,13 @@ static bool is_candidate(const struct mrm_vm *vm, unsigned long first)
 
 static void choose_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 {
-	int err = mrm_guest_large_may_rebuild(vm, first);
+	int err;
 
-	none_free |= err == -ENOMEM;
-	if (err || is_candidate(vm, first))
+	if (is_candidate(vm, first))
+		return;
+	err = mrm_guest_large_may_rebuild(vm, first);
+	failed += err == -ENOMEM;
+	if (err)
 		return;
 	candidates[nr_candidates++] = (struct candidate){
 		.vm = vm->id, .first = first, .since = jiffies
@@ -78,10 +83,10 @@ static void choose_of(struct mrm_vm *vm)
 {
 	if (!READ_ONCE(vm->large) || mrm_vm_not_to_take(vm))
 		return;
-	none_free = false;
 	vm->rebuild_next = mrm_large_walk(vm, vm->rebuild_next, choose_fn, NULL, may_choose);
-	if (none_free)
+	if (failed)
 		mrm_count(vm, MRM_LARGE_FAILED, 1);
+	failed = 0;
 }
 
 /* The first VM is another in each round: there may be no room for what others have. */
@@ -132,11 +137,11 @@ static bool try_again(struct candidate *c, int err)
 static void rebuild_chosen(void)
 {
 	unsigned int i, chosen = nr_candidates, rebuilt = 0;
+	bool ran_out = false;
 	struct mrm_vm *vm;
 	int err;
 
 	nr_candidates = 0;
-	most_frames = UINT_MAX;
 	for (i = 0; i < chosen && i < rate() && go_on(); i++) {
 		struct candidate *c = &candidates[i];
 
@@ -148,14 +153,18 @@ static void rebuild_chosen(void)
 		err = rebuild(vm, c);
 		mrm_vm_put(vm);
 		rebuilt += !err;
-		if (err == -ENOMEM)
-			most_frames = rebuilt + 1;
+		ran_out |= err == -ENOMEM;
 		if (try_again(c, err)) {
 			c->since = jiffies;
 			candidates[nr_candidates++] = *c;
 		}
 		mrm_cond_resched();
 	}
+	/* One that is free is enough for all to be chosen. */
+	if (ran_out)
+		most_frames = rebuilt + 1;
+	else if (rebuilt)
+		most_frames = UINT_MAX;
 }
 
 /* One that is in use and mapped in 4 KiB is to fault, and be mapped anew: remap.h. */

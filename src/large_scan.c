@@ -76,6 +76,12 @@ static bool meet(struct mrm_vm *vm, u64 hash, struct page *part)
 	return old && old != mark && old >> WHO_BITS == mark >> WHO_BITS;
 }
 
+/* What has a memory error is not read. */
+static bool is_zero(struct page *part)
+{
+	return !PageHWPoison(part) && mrm_frame_contents_zero(part);
+}
+
 /**
  * mrm_large_scan_part() - note what a part of a large frame would save
  * @vm: the VM, which may share
@@ -85,10 +91,10 @@ static bool meet(struct mrm_vm *vm, u64 hash, struct page *part)
  */
 void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
 {
-	bool zero = mrm_frame_contents_zero(part), saved = zero;
+	bool zero = is_zero(part), saved = zero;
 	u64 hash;
 
-	if (!zero) {
+	if (!zero && !PageHWPoison(part)) {
 		make_room();
 		hash = mrm_frame_compute_hash(part, vm->salt);
 		/* Both are asked: the one learns by it. */
@@ -115,8 +121,8 @@ void mrm_large_scan_zeroes(struct mrm_vm *vm, unsigned long first)
 		part = mrm_guest_page_get(vm, first + i);
 		if (!part)
 			continue;
-		if (mrm_frame_is_large(part) && !PageHWPoison(part)) {
-			zero = mrm_frame_contents_zero(part);
+		if (mrm_frame_is_large(part)) {
+			zero = is_zero(part);
 			mrm_guest_large_scanned(vm, part, zero, zero);
 		}
 		put_page(part);

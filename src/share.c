@@ -39,7 +39,7 @@ unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned in
 
 	mutex_lock(&share_lock);
 	if (READ_ONCE(vm->cow) && READ_ONCE(vm->share))
-		shared = mrm_share_pages(vm, first, pages, scanned);
+		shared = mrm_share_pages(vm, first, pages, true, scanned);
 	mutex_unlock(&share_lock);
 	return shared;
 }
@@ -65,7 +65,7 @@ unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigne
 	/* A VM that came while the mode was being changed waits for the scanner. */
 	if (vm->cow && READ_ONCE(vm->share) &&
 	    vm->salt == mrm_salt_effective(vm, vm->named_salt))
-		shared = mrm_share_pages(vm, first, pages, &unused);
+		shared = mrm_share_pages(vm, first, pages, pages == MRM_SHARE_BLOCK, &unused);
 	mutex_unlock(&share_lock);
 	return shared;
 }

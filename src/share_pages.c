@@ -187,13 +187,14 @@ static unsigned int share_own(void)
  * @vm: the VM, which may share
  * @first: the first guest page
  * @pages: how many, up to MRM_SHARE_BLOCK
+ * @note: what breaking large frames would save is noted
  * @scanned: where to add how many have a frame
  *
  * Context: The share lock is held; may sleep.
  * Return: how many of the guest pages, private before, are shared now.
  */
 unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned int pages,
-			     unsigned long *scanned)
+			     bool note, unsigned long *scanned)
 {
 	unsigned long large = 0;
 	unsigned int i, resident;
@@ -211,7 +212,7 @@ unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned in
 		if (mrm_frame_is_large(frame)) {
 			large = first + i;
 			/* What is known of less than that would be half of one pass. */
-			if (pages == MRM_SHARE_BLOCK && !PageHWPoison(frame))
+			if (note)
 				mrm_large_scan_part(vm, frame);
 			put_page(frame);
 		} else if (PageHWPoison(frame) || folio_maybe_dma_pinned(page_folio(frame)) ||

@@ -19,6 +19,6 @@ struct mrm_vm;
 #define MRM_SHARE_BLOCK	64U	/* guest pages: what one node of the XArray holds */
 
 unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned int pages,
-			     unsigned long *scanned);
+			     bool note, unsigned long *scanned);
 
 #endif
