@@ -98,21 +98,13 @@ static void choose(void)
 
 	choose_until = jiffies + LOOK_FOR;
 	while (may_choose() && vms--) {
-		vm = mrm_vm_next(&id);
-		if (!vm) {
-			id = 0;
-			vm = mrm_vm_next(&id);
-		}
+		vm = mrm_vm_next_in_turn(&id);
 		if (!vm)
 			return;
 		choose_of(vm);
 		mrm_vm_put(vm);
 	}
-	vm = mrm_vm_next(&first);
-	if (!vm) {
-		first = 0;
-		vm = mrm_vm_next(&first);
-	}
+	vm = mrm_vm_next_in_turn(&first);
 	if (vm)
 		mrm_vm_put(vm);
 }

@@ -309,11 +309,7 @@ static void take_from_all(bool above_target, long *left)
 	struct mrm_vm *vm;
 
 	while (*left > 0 && vms--) {
-		vm = mrm_vm_next(&id);
-		if (!vm) {
-			id = 0;
-			vm = mrm_vm_next(&id);
-		}
+		vm = mrm_vm_next_in_turn(&id);
 		if (!vm)
 			return;
 		take_at_once(vm, above_target ? READ_ONCE(vm->block_above) :

@@ -257,18 +257,6 @@ static void earn(struct mrm_vm *vm, u64 ms)
 		vm->scan.done = true;
 }
 
-/* The next VM, round and round, so that all get their turn. */
-static struct mrm_vm *next_in_turn(void)
-{
-	struct mrm_vm *vm = mrm_vm_next(&cursor);
-
-	if (!vm) {
-		cursor = 0;
-		vm = mrm_vm_next(&cursor);
-	}
-	return vm;
-}
-
 /* If one was asked for, and none is under way: each VM from the beginning. */
 static void begin_urgent_round(void)
 {
@@ -327,7 +315,7 @@ static bool scan_window(u64 deadline, u64 ms)
 		begin_urgent_round();
 		more = false;
 		for (n = mrm_nr_vms(); n && may_go_on(deadline); n--) {
-			vm = next_in_turn();
+			vm = mrm_vm_next_in_turn(&cursor);
 			if (!vm)
 				break;
 			if (wants(vm))

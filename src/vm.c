@@ -147,6 +147,22 @@ struct mrm_vm *mrm_vm_next(unsigned long *id)
 }
 
 /**
+ * mrm_vm_next_in_turn() - walk them round and round
+ * @id: as for mrm_vm_next(); after the last comes the first
+ *
+ * Return: the same, but NULL only if there is none.
+ */
+struct mrm_vm *mrm_vm_next_in_turn(unsigned long *id)
+{
+	struct mrm_vm *vm = mrm_vm_next(id);
+
+	if (vm)
+		return vm;
+	*id = 0;
+	return mrm_vm_next(id);
+}
+
+/**
  * mrm_vm_at() - is there a VM at an address?
  * @address: any number
  *
