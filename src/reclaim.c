@@ -15,6 +15,7 @@
 #include "guest_large.h"
 #include "guest_page.h"
 #include "guest_swap.h"
+#include "large_scan.h"
 #include "reclaim.h"
 #include "share.h"
 #include "swap.h"
@@ -140,6 +141,21 @@ static bool draw(struct mrm_vm *vm, unsigned long *index)
 	return xa_find(&vm->pages, index, ULONG_MAX, MRM_MARK_PRIVATE);
 }
 
+/* Is it known that breaking a large frame saves nothing?  Of what is never scanned, just now. */
+static bool is_in_vain(struct mrm_vm *vm, unsigned long index)
+{
+	struct mrm_large_look look;
+
+	if (!mrm_guest_large_look(vm, index, &look) || look.broken)
+		return false;
+	if (!READ_ONCE(vm->share)) {
+		mrm_large_scan_zeroes(vm, round_down(index, MRM_LARGE_PAGES));
+		if (!mrm_guest_large_look(vm, index, &look))
+			return false;
+	}
+	return look.scanned && !look.saves;
+}
+
 /*
  * Break the large frame that a guest page is in, unless that were in vain: there is no way to
  * take its parts, and as far as is known none of them can be shared.  Return: those that became
@@ -147,11 +163,9 @@ static bool draw(struct mrm_vm *vm, unsigned long *index)
  */
 static unsigned int break_large(struct mrm_vm *vm, unsigned long index)
 {
-	struct mrm_large_look look;
 	unsigned int parts;
 
-	if (!mrm_guest_pages_may_take(vm) && mrm_guest_large_look(vm, index, &look) &&
-	    READ_ONCE(vm->share) && look.scanned && !look.saves && !look.broken)
+	if (!mrm_guest_pages_may_take(vm) && is_in_vain(vm, index))
 		return 0;
 	mrm_share_break_large(vm, index, &parts);
 	return parts;

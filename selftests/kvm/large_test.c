@@ -514,12 +514,13 @@ static void test_taken(void)
 }
 
 /* Each page is unlike all others, and there is nowhere to put it. */
-static void test_in_vain(void)
+static void test_in_vain(const char *share)
 {
 	long i;
 
 	start(PAGES);
 	mrm_set("zip_max", "0");
+	mrm_vm_set(vm.pid, "share", share);
 	for (i = 0; i < PAGES; i++)
 		vm.states[i] = 1 + i;
 	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
@@ -775,7 +776,8 @@ int main(void)
 	test_split();
 	test_taken();
 	test_brought();
-	test_in_vain();
+	test_in_vain("1");
+	test_in_vain("0");
 	test_short();
 	test_order();
 	test_equal();
