@@ -22,20 +22,10 @@
 
 static struct vm_process vms[2];
 
-/* Is the host in this state? */
-static bool state_is(void *word)
-{
-	char text[MRM_TEXT] = "";
-
-	file_read(MRM_SYSFS "/state", text, sizeof(text));
-	text[strcspn(text, "\n")] = '\0';
-	return !strcmp(text, word);
-}
-
 static void in_state(const char *word, const char *when)
 {
 	char text[MRM_TEXT] = "";
-	bool is = wait_until(state_is, (void *)word, MRM_LONG);
+	bool is = mrm_wait_state(word, MRM_LONG);
 
 	tap_ok(is, "%s: the state is %s", when, word);
 	if (is)

@@ -59,15 +59,6 @@ static void begin_fill(struct vm_process *p, size_t first, size_t count)
 	process_send(p, do_fill, &work, sizeof(work));
 }
 
-static bool state_is_low(void *unused)
-{
-	char text[MRM_TEXT] = "";
-
-	(void)unused;
-	file_read(MRM_SYSFS "/state", text, sizeof(text));
-	return !strcmp(text, "low\n");
-}
-
 static void grow_until_blocked(void)
 {
 	tap_equal(process_guest(&large, GUEST_FILL, 0, HALF), 0, "half of a VM is filled");
@@ -76,7 +67,7 @@ static void grow_until_blocked(void)
 	begin_fill(&large, HALF, HALF);
 	tap_ok(mrm_vm_wait(large.pid, "blocked_vcpus", 1, 1, MRM_LONG),
 	       "it takes more, and is blocked");
-	tap_ok(state_is_low(NULL), "the state is low");
+	tap_ok(mrm_state_is("low"), "the state is low");
 	tap_between(mrm_vm_get(large.pid, "consumed_bytes"),
 		    mrm_vm_get(large.pid, "target_bytes"), LIMIT + 12 * MiB,
 		    "it is above its target, and not far");
@@ -151,7 +142,7 @@ static void test_gives(void)
 	tap_equal(process_guest(&large, GUEST_FILL, 0, filled), 0, "the rest is filled");
 	tap_equal(mrm_vm_set(large.pid, "balloon_state", "ok\n"), 0, "its balloon is driven");
 	tap_equal(mrm_set_number("limit_bytes", LIMIT), 0, "there is no more than that");
-	tap_ok(wait_until(state_is_low, NULL, MRM_LONG), "the state is low");
+	tap_ok(mrm_wait_state("low", MRM_LONG), "the state is low");
 	for (i = 0; i < batches; i++) {
 		if (process_guest(&large, GUEST_FILL, filled + i * batch, batch) ||
 		    process_discard(&large, filled + i * batch, batch))

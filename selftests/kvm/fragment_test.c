@@ -189,15 +189,6 @@ static pid_t start_hog(void)
 	return hog;
 }
 
-static bool state_is_high(void *unused)
-{
-	char text[MRM_TEXT] = "";
-
-	(void)unused;
-	file_read(MRM_SYSFS "/state", text, sizeof(text));
-	return !strcmp(text, "high\n");
-}
-
 static bool are_large(void *unused)
 {
 	(void)unused;
@@ -215,7 +206,7 @@ static void test_fragmented(void)
 	hog = start_hog();
 	pieces = large_pieces();
 	tap_between(pieces, 0, LARGE / 2, "less than half of what is to come is in one piece");
-	tap_ok(wait_until(state_is_high, NULL, MRM_LONG), "but plenty is free: %ld MiB",
+	tap_ok(mrm_wait_state("high", MRM_LONG), "but plenty is free: %ld MiB",
 	       number_of("/proc/meminfo", "MemFree:") / 1024);
 	process_start(&vm, &config);
 	/* KVM itself allocates more than a page at a time for a new VM. */

@@ -310,16 +310,15 @@ struct watch {
 
 static void look(struct watch *w)
 {
-	char state[MRM_TEXT] = "";
 	unsigned int i;
 	bool full = false;
 
-	file_read(MRM_SYSFS "/state", state, sizeof(state));
+	/* One may go over into the other meanwhile; it is looked often. */
+	w->hard += mrm_state_is("hard");
+	w->low += mrm_state_is("low");
 	for (i = 0; i < nr_vms; i++)
 		full |= !mrm_vm_get(vms[i].pid, "swap_free_pages");
 	w->looks++;
-	w->hard += !strcmp(state, "hard\n");
-	w->low += !strcmp(state, "low\n");
 	w->full += full;
 	usleep(LOOK_MS * 1000);
 }

@@ -193,14 +193,11 @@ static void test_shared(void)
 
 static bool fits(void *limit)
 {
-	char text[MRM_TEXT] = "";
-
 	/* The state may still be that of before there was a limit. */
 	if (mrm_vm_get(vm.pid, "consumed_bytes") > *(long *)limit)
 		return false;
-	file_read(MRM_SYSFS "/state", text, sizeof(text));
 	/* What is taken ends at the point between the two. */
-	return !strcmp(text, "high\n") || !strcmp(text, "clear\n");
+	return mrm_state_is("high") || mrm_state_is("clear");
 }
 
 /* A limit that a VM without a balloon does not fit in: it is taken without being asked for. */

@@ -255,6 +255,36 @@ bool mrm_wait(const char *file, long low, long high, int ms)
 	return wait_number(path, low, high, ms);
 }
 
+static bool state_is(void *word)
+{
+	char text[MRM_TEXT] = "";
+
+	file_read(MRM_SYSFS "/state", text, sizeof(text));
+	text[strcspn(text, "\n")] = '\0';
+	return !strcmp(text, word);
+}
+
+/**
+ * mrm_state_is() - is the host in a state?
+ * @word: the state
+ * Return: true if so.
+ */
+bool mrm_state_is(const char *word)
+{
+	return state_is((void *)word);
+}
+
+/**
+ * mrm_wait_state() - wait until the host is in a state
+ * @word: the state
+ * @ms: how long at the most
+ * Return: false if it is not.
+ */
+bool mrm_wait_state(const char *word, int ms)
+{
+	return wait_until(state_is, (void *)word, ms);
+}
+
 /**
  * mrm_vm_get() - a number of a VM
  * @pid: its process

@@ -30,6 +30,9 @@ int mrm_set_number(const char *file, long value);
 bool mrm_wait(const char *file, long low, long high, int ms);
 bool mrm_wait_count(const char *file, long low, long high, int ms);
 
+bool mrm_state_is(const char *word);
+bool mrm_wait_state(const char *word, int ms);
+
 long mrm_vm_get(pid_t pid, const char *file);
 char *mrm_vm_text(pid_t pid, const char *file, char buf[MRM_TEXT]);
 int mrm_vm_set(pid_t pid, const char *file, const char *text);
