@@ -28,6 +28,7 @@
 #define TURN		32	/* runs, before it is another VM's turn */
 #define WINDOW		4096	/* guest pages, over which it is seen whether it is worth it */
 #define WORTH_IT	32	/* of so many bytes looked at, one must have been freed */
+#define NICE		5	/* of the thread, while nobody waits for it */
 #define VAIN		HZ	/* jiffies, after which it is seen whether it still is in vain */
 #define EMERGENCY_BYTES	(16UL << 20)	/* that are taken in one */
 #define EMERGENCY_PART	32	/* of its frames, that a VM gives in one at the most */
@@ -96,6 +97,7 @@ unsigned long mrm_reclaim_emergency(long timeout, bool from_all)
 	if (from_all)
 		WRITE_ONCE(last_resort, true);
 	atomic_inc(&asking);
+	set_user_nice(reclaimer, 0);
 	/* Whoever counts it sees which it is. */
 	smp_mb__before_atomic();
 	atomic_inc(&emergencies);
@@ -377,6 +379,19 @@ static bool obey(struct mrm_vm *vm)
 	return turn == MORE;
 }
 
+/*
+ * While nobody waits for it what is taken from one VM is not to cost the others their processors:
+ * where these are in a group, as libvirt's are, a thread of the kernel weighs as much as all of
+ * them.
+ */
+static void be_nice(void)
+{
+	int nice = atomic_read(&asking) || mrm_block_is_low() ? 0 : NICE;
+
+	if (task_nice(current) != nice)
+		set_user_nice(current, nice);
+}
+
 /* Each VM's turn.  Return: there is more to be taken at once. */
 static bool take_turns(void)
 {
@@ -387,6 +402,7 @@ static bool take_turns(void)
 
 	if (pending)
 		relieve(pending);
+	be_nice();
 	WRITE_ONCE(throttled, false);
 	while ((vm = mrm_vm_next(&id))) {
 		more |= obey(vm);
