@@ -172,32 +172,6 @@ static bool are_equal(void *unused)
 	return labs(target(IDLE) - target(BUSY)) <= 1;
 }
 
-/* What is changed here, and is to be for who comes next what it was. */
-static struct {
-	const char *name;
-	long was;
-} tunables[] = {
-	{ "sample_pages", 0 }, { "sample_period", 0 }, { "balance_period", 0 },
-	{ "idle_tax", 0 }, { "min_free", 0 }, { "share_cpu_max", 0 },
-};
-
-static void tunables_save(void)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(tunables) / sizeof(tunables[0]); i++)
-		tunables[i].was = mrm_get(tunables[i].name);
-}
-
-static void tunables_restore(void)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(tunables) / sizeof(tunables[0]); i++)
-		if (mrm_set_number(tunables[i].name, tunables[i].was))
-			tap_bail("%s is not as it was", tunables[i].name);
-}
-
 static void test_tax(void)
 {
 	int i;
@@ -222,8 +196,8 @@ static void test_tax(void)
 	with_tax(75, "the idle one has (T + 3a) / 5");
 	mrm_set_number("idle_tax", 0);
 	tap_ok(wait_until(are_equal, NULL, MRM_LONG), "without a tax each may have a half again");
-	mrm_set_number("limit_bytes", 0);
-	tunables_restore();
+	/* What is counted below is to stand still. */
+	mrm_tune();
 	for (i = 0; i < VMS; i++) {
 		toucher_rest(&vms[i]);
 		tap_ok(process_verify(&vms[i]), "every byte is right");
@@ -240,7 +214,6 @@ static void test_tax(void)
 int main(void)
 {
 	mrm_begin();
-	tunables_save();
 	mrm_set("share_cpu_max", "0");
 	test_tax();
 	return tap_done();

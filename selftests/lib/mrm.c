@@ -601,6 +601,9 @@ static const struct {
 	{ "sample_method", 0, 0 },
 	{ "zip_max", 10, 10 },
 	{ "limit_bytes", 0, 0 },
+	{ "min_free", 0, 0 },
+	{ "idle_tax", 75, 75 },
+	{ "balance_period", 15, 15 },
 	/* Most tests count pages that were touched. */
 	{ "alloc_guest_large_page", 0, 0 },
 	{ "large_break_pct", 88, 88 },
