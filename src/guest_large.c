@@ -4,6 +4,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 
 #include "frame.h"
@@ -107,6 +108,19 @@ static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 	       !xa_find(&vm->pages, &index, index + PARTS - 1, XA_PRESENT);
 }
 
+/*
+ * A large frame of another node is slower than small ones of this one, unless the thread has a
+ * policy that says where from.
+ */
+static int node_here(void)
+{
+#ifdef CONFIG_NUMA
+	if (!current->mempolicy)
+		return numa_mem_id();
+#endif
+	return NUMA_NO_NODE;
+}
+
 /**
  * mrm_guest_large_populate() - first touch: nothing -> private, for 2 MiB of guest pages
  * @vm: the VM
@@ -123,7 +137,7 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 
 	if (!fits(vm, vmf))
 		return NULL;
-	frame = mrm_frame_alloc_large(vm, first, NUMA_NO_NODE);
+	frame = mrm_frame_alloc_large(vm, first, node_here());
 	if (!frame) {
 		mrm_count(vm, MRM_LARGE_FAILED, 1);
 		return NULL;
@@ -319,6 +333,19 @@ left:
 	return 0;
 }
 
+/*
+ * What moves out is paid for by the frame only when all of it has: until then it takes as much as
+ * is kept for it, if there is nothing else, and not more.
+ */
+static bool has_room(struct page *frame)
+{
+	unsigned long left = *mrm_large_word(frame, MRM_LARGE_LEFT);
+	unsigned long saves = sum_of_bytes(READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES)));
+
+	mrm_large_reserve_fill();
+	return mrm_large_reserve_bytes() >> PAGE_SHIFT >= left - min(saves, left);
+}
+
 /* Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share(). */
 static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsigned int *freed)
 {
@@ -332,6 +359,10 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 	/* Where pins are counted it is known before anything is unmapped. */
 	if (folio_maybe_dma_pinned(page_folio(frame))) {
 		err = -EBUSY;
+		goto unlock;
+	}
+	if (!has_room(frame)) {
+		err = -ENOMEM;
 		goto unlock;
 	}
 	mrm_entry_unmap(vm, first, PARTS);

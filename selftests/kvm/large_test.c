@@ -88,6 +88,9 @@ static void test_first_touch(void)
 		if (process_guest(&vm, GUEST_READ, i * PARTS + 5, 1))
 			tap_bail("cannot read");
 	are(LARGE, PAGES, "the guest reads in the others");
+	tap_equal(map_says("FilePmdMapped"), LARGE * 2048, "what is read is mapped as large, too");
+	if (kvm >= 0)
+		tap_equal(kvm_large_mappings() - kvm, LARGE, "and for the guest");
 	tap_ok(mrm_wait("overhead_bytes", before + (long)HUGE_SIZE, before + 2 * (long)HUGE_SIZE,
 			MRM_LONG), "the reserve to break them with counts as overhead");
 	end("after first touches");
@@ -609,15 +612,17 @@ static void start_broken(void)
 
 static void test_rebuilt(void)
 {
-	long kvm;
+	long kvm, begun;
 
 	start_broken();
 	are(0, PAGES - LARGE, "all are broken");
 	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
 	kvm = kvm_large_mappings();
-	mrm_set("large_rebuild_rate", "4");
 	process_fill(&vm, 0, PAGES, 2 << 20);
+	begun = now_ms();
+	mrm_set("large_rebuild_rate", "4");
 	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "they are rebuilt while they are touched");
+	tap_ok(now_ms() - begun >= (LARGE / 4 - 1) * 1000, "four in a second, and no more");
 	are(LARGE, PAGES, "they are rebuilt");
 	tap_note("%ld times there was none to be had", mrm_vm_get(vm.pid, "large_pages_failed"));
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_rebuilt"), LARGE, "and counted");

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,24 @@ static void bind_vm(int node)
 		tap_bail("no memory policy");
 }
 
+/* Without a policy, on a processor of the node. */
+static long run_on(struct vm *v, void *arg)
+{
+	char path[64], text[MRM_TEXT] = "";
+	cpu_set_t cpus;
+
+	(void)v;
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist", *(int *)arg);
+	if (file_read(path, text, sizeof(text)) <= 0 || text[0] < '0' || text[0] > '9')
+		return -ENOENT;
+	CPU_ZERO(&cpus);
+	CPU_SET(strtoul(text, NULL, 10), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) ||
+	    syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0))
+		return -errno;
+	return 0;
+}
+
 static void start(void)
 {
 	const struct vm_config config = { .pages = PAGES };
@@ -126,6 +145,23 @@ static void test_touched(const char *size)
 		are_on(node, node * HALF, HALF, size);
 	}
 	tap_equal(mrm_vm_get(vm.pid, "private_pages"), PAGES, "%s: all pages have one", size);
+}
+
+/* No policy: frames come from where the vCPU runs. */
+static void test_local(const char *size)
+{
+	int node;
+
+	start();
+	for (node = 0; node < NODES; node++) {
+		if (process_call(&vm, run_on, &node, sizeof(node))) {
+			tap_skip("no processor of its own", "node %d", node);
+			continue;
+		}
+		process_fill(&vm, node * HALF, HALF, 1 << 20);
+		are_on(node, node * HALF, HALF, size);
+	}
+	end(size);
 }
 
 /* All on one node, and nothing that was there before. */
@@ -234,6 +270,7 @@ int main(void)
 	end("4 KiB");
 	mrm_set("alloc_guest_large_page", "1");
 	mrm_set("large_break_pct", "88");
+	test_local("2 MiB, without a policy");
 	test_touched("2 MiB");
 	tap_equal(mrm_vm_get(vm.pid, "large_pages"), LARGE, "they are large");
 	test_rebuilt();

@@ -29,6 +29,7 @@
 #define N		100	/* pages in a sample */
 #define SMALL		512	/* pages of a VM that is sampled as a whole */
 #define SIZES		5
+#define SPARSE		8L	/* large pages of a VM that touches one page in each */
 #define MAX_PERIODS	400
 #define ENOUGH		40	/* periods, to judge by them as is meant */
 #define FIELD(part, all)	((double)(part) / (all))
@@ -447,6 +448,44 @@ static void test_changes(int method)
 	process_stop(&p);
 }
 
+/*
+ * One page of each 2 MiB is touched, of large pages: these are not active as a whole.
+ */
+static void test_sparse(int method)
+{
+	const struct vm_config config = { .pages = SPARSE * SMALL };
+	struct toucher_sample s[3] = {};
+	struct vm_process p;
+	long was = mrm_get("alloc_guest_large_page");
+	int i;
+
+	mrm_set("alloc_guest_large_page", "1");
+	toucher_start(&p, &config);
+	tap_equal(mrm_vm_get(p.pid, "large_pages"), SPARSE, "%s: all is in large pages",
+		  methods[method]);
+	toucher_set(&p, 0, &seed);
+	for (i = 0; i < SPARSE; i++)
+		p.owners[i * SMALL + 37 * i] = 1;
+	toucher_touch(&p);
+	tune(1, 10000, method);
+	wait_periods(p.pid, 2, 1);
+	toucher_watch();
+	wait_periods(p.pid, 3, 1);
+	toucher_samples(p.pid, s, 3);
+	for (i = 0; i < 3; i++) {
+		tap_equal(s[i].n, SPARSE * SMALL, "%s: all pages are looked at", methods[method]);
+		tap_equal(s[i].touched, SPARSE, "and one of each 2 MiB is found");
+	}
+	tap_between(mrm_vm_get(p.pid, "active_bytes"), 1, 2 * SPARSE * PAGE_SIZE,
+		    "the estimate is as small");
+	tap_equal(mrm_vm_get(p.pid, "large_pages"), SPARSE, "and they stay large");
+	tune(0, N, 0);
+	toucher_rest(&p);
+	tap_ok(process_verify(&p), "every byte is right");
+	process_stop(&p);
+	mrm_set_number("alloc_guest_large_page", was);
+}
+
 int main(void)
 {
 	unsigned int periods = setting("MRM_SAMPLE_PERIODS", 40), b;
@@ -463,6 +502,7 @@ int main(void)
 			test_estimate(method, b, periods);
 		}
 		test_changes(method);
+		test_sparse(method);
 	}
 	mrm_nothing_left("at the end");
 	return tap_done();

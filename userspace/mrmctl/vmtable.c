@@ -76,7 +76,11 @@ bool vm_key_parse(const char *name, enum vm_key *key)
 		*key = i;
 		return true;
 	}
-	return false;
+	/* ESX shows what was touched as well as the estimate that it makes of it. */
+	if (strcasecmp(name, "TCHD"))
+		return false;
+	*key = VM_KEY_ACTIVE;
+	return true;
 }
 
 /**

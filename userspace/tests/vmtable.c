@@ -119,7 +119,8 @@ void test_vmtable(void)
 	tap_ok(vm_key_parse("mctlsz", &key) && key == VM_KEY_BALLOON &&
 		       vm_key_parse("SWR/s", &key) && key == VM_KEY_SWAP_IN_RATE &&
 		       vm_key_parse("SHRDSVD", &key) && key == VM_KEY_SAVED &&
-		       vm_key_parse("CACHEUSD", &key) && key == VM_KEY_ZIP_USED,
+		       vm_key_parse("CACHEUSD", &key) && key == VM_KEY_ZIP_USED &&
+		       vm_key_parse("TCHD", &key) && key == VM_KEY_ACTIVE,
 	       "and by what esxtop calls them");
 	tap_ok(!vm_key_parse("", &key) && !vm_key_parse("sav", &key), "and by nothing else");
 
