@@ -39,6 +39,7 @@ struct block {
 #define TAKE_TO_GIVE	256
 
 static bool state_is_low;
+static unsigned int times_low;	/* that it became so */
 static void (*wait_fn)(void);
 static DECLARE_WAIT_QUEUE_HEAD(wake);
 
@@ -46,10 +47,12 @@ static DECLARE_WAIT_QUEUE_HEAD(wake);
  * mrm_block_set_low() - say whether the state is low
  * @low: it is; mrm_block_wake() is to follow
  *
- * Context: Any.
+ * Context: One at a time; any.
  */
 void mrm_block_set_low(bool low)
 {
+	if (low && !state_is_low)
+		WRITE_ONCE(times_low, times_low + 1);
 	WRITE_ONCE(state_is_low, low);
 }
 
@@ -83,8 +86,6 @@ void mrm_block_on_wait(void (*fn)(void))
  */
 void mrm_block_above(struct mrm_vm *vm, unsigned long frames, bool gives)
 {
-	if (!READ_ONCE(state_is_low))
-		WRITE_ONCE(vm->block_fewest, ULONG_MAX);
 	WRITE_ONCE(vm->block_above, frames);
 	WRITE_ONCE(vm->block_gives, gives);
 }
@@ -118,10 +119,13 @@ static bool must_give(struct mrm_vm *vm)
  */
 static bool takes_to_give(struct mrm_vm *vm, unsigned long frames)
 {
+	unsigned int now = READ_ONCE(times_low);
+
 	if (!must_give(vm))
 		return false;
-	if (frames < READ_ONCE(vm->block_fewest))
+	if (READ_ONCE(vm->block_time) != now || frames < READ_ONCE(vm->block_fewest))
 		WRITE_ONCE(vm->block_fewest, frames);
+	WRITE_ONCE(vm->block_time, now);
 	return frames <= READ_ONCE(vm->block_fewest) + TAKE_TO_GIVE;
 }
 

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/swap.h>
 #include <linux/version.h>
 #include <linux/zsmalloc.h>
 
@@ -40,6 +41,15 @@ static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 static inline void vma_start_write(struct vm_area_struct *vma)
 {
 	mmap_assert_write_locked(vma->vm_mm);
+}
+#endif
+
+/* 6.4, "mm: vmscan: refactor updating current->reclaim_state". */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+static inline void mm_account_reclaimed_pages(unsigned long pages)
+{
+	if (current->reclaim_state)
+		current->reclaim_state->reclaimed_slab += pages;
 }
 #endif
 

@@ -15,6 +15,7 @@ struct mrm_host_memory {
 	unsigned long total;
 };
 
+unsigned long mrm_host_available(void);
 void mrm_host_memory(unsigned long used, unsigned long limit, struct mrm_host_memory *m);
 
 #endif

@@ -6,25 +6,30 @@
 #include <linux/oom.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
+#include <linux/swap.h>
 
 #include "balance.h"
 #include "compat.h"
 #include "counters.h"
+#include "host_memory.h"
 #include "pressure.h"
 #include "reclaim.h"
 #include "trace.h"
 #include "vm.h"
 
 #define LOOK_LEAST	(HZ / 10)	/* between two looks that the kernel asks for */
-#define OOM_WAIT	(HZ / 2)
+#define OOM_WAIT	(5 * HZ)	/* for what may have to be written first */
 #define SCAN_WAIT	(HZ / 20)
 #define VAIN_FOR	HZ			/* that nobody waits, when that brought nothing */
+#define WAKE_KSWAPD	(5 * HZ)
 #define OOM_SOON	(5 * HZ)	/* between two: then the first was of little use */
 
 static unsigned long looked;		/* jiffies, when the kernel last asked for a look */
 static bool in_vain;			/* VMs had nothing to give ... */
 static unsigned long vain_at;		/* jiffies, when they were asked last */
 static atomic_long_t told;		/* pages that the kernel was told of */
+static atomic_long_t accounted;		/* the same, as kswapd's own work */
+static unsigned long accounted_at;	/* jiffies, when who allocates had it as theirs */
 
 static long reclaimed(void)
 {
@@ -39,7 +44,7 @@ static unsigned long count(struct shrinker *shrinker, struct shrink_control *sc)
 /* A process that may use a part of the host's memory alone gets none of what VMs give. */
 static bool is_short(void)
 {
-	return si_mem_available() < (long)(totalram_pages() / 50);
+	return mrm_host_available() < totalram_pages() / 50;
 }
 
 /*
@@ -53,6 +58,26 @@ static bool may_wait(const struct shrink_control *sc)
 		return false;
 	return sc->gfp_mask & __GFP_DIRECT_RECLAIM && sc->gfp_mask & __GFP_FS &&
 	       !(current->flags & (PF_KTHREAD | PF_WQ_WORKER | PF_MEMALLOC_NOFS)) && is_short();
+}
+
+/*
+ * kswapd has freed what VMs gave, or it thinks that it does nothing, and gives up.  Who allocates
+ * has not: as much may have been taken back meanwhile, and then memory would never be short enough
+ * to end a process.  But of a page now and then, which is what a kswapd that gave up begins anew
+ * for.
+ */
+static void account(long now, bool gave)
+{
+	long before;
+
+	if (current_is_kswapd()) {
+		before = atomic_long_xchg(&accounted, now);
+		if (now > before)
+			mm_account_reclaimed_pages(now - before);
+	} else if (gave && time_after(jiffies, READ_ONCE(accounted_at) + WAKE_KSWAPD)) {
+		WRITE_ONCE(accounted_at, jiffies);
+		mm_account_reclaimed_pages(1);
+	}
 }
 
 /* What was freed since it was asked the last time. */
@@ -74,6 +99,7 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 			mrm_balance_wake();
 		now = reclaimed();
 	}
+	account(now, now > before);
 	/* One of several that ask at once has it. */
 	if (now <= before || atomic_long_cmpxchg(&told, before, now) != before)
 		return SHRINK_STOP;
@@ -82,7 +108,8 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 
 /*
  * Have VMs less than when the kernel asked last, if that was just now?  If they take back at
- * once what they give, it had better end who needs so much, as without us.
+ * once what they give, it had better end who needs so much, as without us.  Not if it is they who
+ * need it: then each goes on with what another gives.
  */
 static bool has_helped(void)
 {
@@ -107,7 +134,7 @@ static int oom(struct notifier_block *nb, unsigned long unused, void *freed)
 
 	if (ask)
 		pages = mrm_reclaim_emergency(OOM_WAIT, true) >> PAGE_SHIFT;
-	if (!has_helped())
+	if (!has_helped() && !mrm_vm_has_mm(current->mm))
 		pages = 0;
 	/* While we waited who had it all may have ended: nobody else has to. */
 	if (ask && !is_short())

@@ -215,7 +215,8 @@ struct mrm_ahead {
  * @balance: what it is given, see balance.c
  * @block_above: frames above which it is blocked in the state low, see block.c
  * @block_gives: it has a balloon that may give more
- * @block_fewest: frames it had at the fewest while that was all that could help; ULONG_MAX: none
+ * @block_fewest: frames it had at the fewest while that was all that could help
+ * @block_time: the state had become low so often then
  * @blocked: its vCPUs that are
  * @reclaim_to: frames that are to be left to it, see reclaim.c; ULONG_MAX: all
  * @reclaim: how that goes; the reclaimer's alone, but for vain.  order: what it was told last;
@@ -296,6 +297,7 @@ struct mrm_vm {
 	unsigned long block_above;
 	bool block_gives;
 	unsigned long block_fewest;
+	unsigned int block_time;
 	atomic_t blocked;
 	unsigned long reclaim_to;
 	struct mrm_reclaim {
@@ -379,6 +381,7 @@ struct mrm_vm *mrm_vm_of_current(void);
 struct mrm_vm *mrm_vm_of_task(struct task_struct *task, struct mm_struct *mm);
 struct mrm_vm *mrm_vm_next(unsigned long *id);
 struct mrm_vm *mrm_vm_next_in_turn(unsigned long *id);
+bool mrm_vm_has_mm(const struct mm_struct *mm);
 struct mrm_vm *mrm_vm_at(const void *address);
 struct mrm_vm *mrm_vm_of_id(u32 id);
 bool mrm_vm_has(struct mm_struct *mm);
