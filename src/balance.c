@@ -24,11 +24,14 @@
 #include "zip.h"
 
 #define LOOK_EVERY	HZ	/* at what others use of the host */
+#define LOOK_AGAIN	(HZ / 50)	/* what was given up may be on its way to the kernel */
+#define RELIEF_EVERY	HZ	/* a better state changes targets */
 #define STUCK		(30 * HZ)	/* a balloon that has not grown: its driver may be gone */
 #define BALLOON_NEAR	256		/* pages: so near is there, for who drives balloons */
 #define ROOM_PART	32	/* of its size: room that a VM is given to grow */
 #define ROOM_LEAST	256	/* pages */
 #define ALARM_LEAST	256	/* pages */
+#define FAR_AWAY	(LONG_MAX / 2)	/* pages */
 
 /* What a guest survives on, as balloon_floor() of mrmd has it. */
 #define FLOOR_LEAST	((64UL << 20) >> PAGE_SHIFT)	/* pages */
@@ -48,12 +51,15 @@ static struct mrm_balance_host host = { .state = MRM_HIGH };
 static unsigned long foreign;		/* pages that VMs use, but not in frames of ours */
 static unsigned long reserved;		/* pages: the sum of min */
 static unsigned long next;		/* jiffies: a rebalance is due */
+static unsigned long last;		/* jiffies: of the last one */
+static enum mrm_state computed;		/* the state that targets were computed for */
+static bool owed;			/* a rebalance, for another state */
 
 static struct task_struct *balancer;
 static DECLARE_WAIT_QUEUE_HEAD(wake);
 static bool kicked;			/* rebalance */
 static bool rung;			/* only look at free memory */
-static void (*change_fn)(bool state);
+static void (*change_fn)(bool state, bool targets);
 
 /**
  * struct client - a VM while targets are computed
@@ -82,10 +88,9 @@ void mrm_balance_wake(void)
 
 /**
  * mrm_balance_on_change() - be told of new targets
- * @fn: called after targets have changed; with true if the state has, too.  May
- *	sleep.  NULL: no more
+ * @fn: called after the state or targets have changed, and told which.  May sleep.  NULL: no more
  */
-void mrm_balance_on_change(void (*fn)(bool state))
+void mrm_balance_on_change(void (*fn)(bool state, bool targets))
 {
 	mutex_lock(&mrm_balance_lock);
 	change_fn = fn;
@@ -142,24 +147,32 @@ void mrm_balance_look(void)
 	wake_up(&wake);
 }
 
-/*
- * Tell the frames when to wake us: when so many more may be a worse state.  What
- * others free meanwhile is not known there, so it may ring for nothing; not
- * too often, however little is free.
- */
-static void set_alarm(void)
+/* Pages between two numbers, if so few are worth another look. */
+static long far(u64 from, u64 to)
 {
-	unsigned long below = mrm_policy_threshold(host.state, host.min_free);
-	unsigned long more = host.free > below ? host.free - below : 0;
+	return clamp_t(u64, to > from ? to - from : 0, ALARM_LEAST, FAR_AWAY);
+}
 
-	mrm_frame_alarm(max_t(unsigned long, more, ALARM_LEAST),
-			host.state == MRM_LOW ? NULL : mrm_balance_look);
+/*
+ * Tell the frames when to wake us: when so many more than there were may be a worse state, or so
+ * many fewer a better one.  What others use or free meanwhile is not known there, so it may ring
+ * for nothing; not too often, however little is free.
+ */
+static void set_alarm(long were)
+{
+	long more = host.state == MRM_LOW ? FAR_AWAY :
+		    far(mrm_policy_threshold(host.state, host.min_free), host.free);
+	long fewer = far(host.free, mrm_policy_relief(host.state, host.min_free));
+
+	mrm_frame_alarm(were + more, were - fewer, mrm_balance_look);
 }
 
 /* Free memory and the state it makes.  Context: the balance lock.  True if it is another. */
 static bool look(void)
 {
 	enum mrm_state was = host.state;
+	/* Before it is seen what is free: what goes meanwhile rings. */
+	long frames = mrm_frame_private();
 	struct mrm_host_memory m;
 
 	mrm_host_memory(frames_used() + foreign, READ_ONCE(mrm_balance_tunables.limit), &m);
@@ -168,12 +181,12 @@ static bool look(void)
 	host.min_free = mrm_policy_min_free(m.total, READ_ONCE(mrm_balance_tunables.min_free));
 	host.state = mrm_policy_state(was, host.free, host.min_free);
 	mrm_block_set_low(host.state == MRM_LOW);
-	mrm_large_set_free(host.free, host.min_free, host.state);
+	mrm_large_set_state(host.state);
 	/* What a balloon has given changes no target. */
 	mrm_block_wake();
 	host.unreserved = host.budget > host.min_free + reserved ?
 			  host.budget - host.min_free - reserved : 0;
-	set_alarm();
+	set_alarm(frames);
 	if (host.state == was)
 		return false;
 	trace_mrm_state(host.state, host.free, host.min_free);
@@ -359,8 +372,11 @@ static int rebalance(struct client *clients, unsigned int n, bool *changed)
 	return 0;
 }
 
-/* Look at free memory, and rebalance if its state is another or it is time. */
-static void balance(bool due)
+/*
+ * Look at free memory, and rebalance if its state is another or it is time.  A guest can make it
+ * better as fast as it can touch and discard: not each time.  Return: the state is another.
+ */
+static bool balance(bool due)
 {
 	/* One that comes now kicks again. */
 	unsigned int room = mrm_nr_vms();
@@ -370,31 +386,42 @@ static void balance(bool due)
 
 	mutex_lock(&mrm_balance_lock);
 	state = look();
-	if (due || state) {
+	owed |= state;
+	if (due || host.state > computed ||
+	    (owed && time_after_eq(jiffies, last + RELIEF_EVERY))) {
 		n = clients ? gather(clients, room) : -ENOMEM;
 		/* With what VMs use besides frames of ours it may be another. */
 		state |= look();
-		if (n >= 0 && !rebalance(clients, n, &changed))
-			next = jiffies + READ_ONCE(mrm_balance_tunables.period) * HZ;
+		if (n >= 0 && !rebalance(clients, n, &changed)) {
+			last = jiffies;
+			next = last + READ_ONCE(mrm_balance_tunables.period) * HZ;
+			computed = host.state;
+			owed = false;
+			changed |= state;
+		} else {
+			owed = true;
+		}
 	}
 	if (change_fn && (state || changed))
-		change_fn(state);
+		change_fn(state, changed);
 	mutex_unlock(&mrm_balance_lock);
 	/* Perhaps the last references. */
 	put(clients, max(n, 0));
 	kvfree(clients);
+	return state;
 }
 
 static int balance_thread(void *unused)
 {
 	while (!kthread_should_stop()) {
 		bool due = xchg(&kicked, false) || time_after_eq(jiffies, next);
+		bool in_vain = xchg(&rung, false);
 
-		WRITE_ONCE(rung, false);
-		balance(due);
+		in_vain &= !balance(due);
 		wait_event_interruptible_timeout(wake, READ_ONCE(kicked) || READ_ONCE(rung) ||
 						 kthread_should_stop(),
-						 mrm_nr_vms() ? LOOK_EVERY : MAX_SCHEDULE_TIMEOUT);
+						 !mrm_nr_vms() ? MAX_SCHEDULE_TIMEOUT :
+						 in_vain ? LOOK_AGAIN : LOOK_EVERY);
 	}
 	return 0;
 }
@@ -418,6 +445,7 @@ int mrm_balance_init(void)
 	struct task_struct *task;
 
 	next = jiffies;
+	last = jiffies;
 	task = kthread_run(balance_thread, NULL, "mrm_balance");
 	if (IS_ERR(task))
 		return PTR_ERR(task);
@@ -433,5 +461,5 @@ void mrm_balance_exit(void)
 {
 	mrm_vm_unregister_notifier(&vm_nb);
 	kthread_stop(balancer);
-	mrm_frame_alarm(0, NULL);
+	mrm_frame_alarm(0, 0, NULL);
 }

@@ -75,7 +75,7 @@ extern struct mutex mrm_balance_lock;
 void mrm_balance_wake(void);
 void mrm_balance_look(void);
 void mrm_balance_host(struct mrm_balance_host *host);
-void mrm_balance_on_change(void (*fn)(bool state));
+void mrm_balance_on_change(void (*fn)(bool state, bool targets));
 bool mrm_balance_reserve(unsigned long pages);
 
 unsigned long mrm_balance_shares(const struct mrm_vm *vm);

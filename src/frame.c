@@ -30,33 +30,62 @@ static void forget_over_high(void)
 #endif
 }
 
-/* Called once, when guest pages with a frame of their own are so many. */
-static long alarm_at;
+/* Called once, when there are so many private frames, or so few. */
+static long many, few;
 static void (*alarm_fn)(void);
 
 /**
- * mrm_frame_alarm() - be told when many frames have been allocated
- * @more: private frames from now on
- * @fn: called once, and must not wait; NULL: nobody is told
+ * mrm_frame_private() - how many private frames there are
+ *
+ * With what is held of broken large ones.
+ *
+ * Context: Any.
+ * Return: pages.
  */
-void mrm_frame_alarm(unsigned long more, void (*fn)(void))
+long mrm_frame_private(void)
 {
-	WRITE_ONCE(alarm_at, mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) + more);
-	/* Who finds it finds the number. */
-	smp_store_release(&alarm_fn, fn);
+	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) +
+		   mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), 0L);
 }
 
-static void ring_if_many(void)
+/**
+ * mrm_frame_ring() - there are more private frames, or fewer
+ *
+ * For large ones, when they have been counted, or the kernel has them back.
+ *
+ * Context: Any.
+ */
+void mrm_frame_ring(void)
 {
 	void (*fn)(void);
+	long now;
 
 	/* Pairs with mrm_frame_alarm(). */
-	if (!smp_load_acquire(&alarm_fn) ||
-	    mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) < READ_ONCE(alarm_at))
+	if (!smp_load_acquire(&alarm_fn))
+		return;
+	now = mrm_frame_private();
+	if (now < READ_ONCE(many) && now > READ_ONCE(few))
 		return;
 	fn = xchg(&alarm_fn, NULL);
 	if (fn)
 		fn();
+}
+
+/**
+ * mrm_frame_alarm() - be told when there are many private frames, or few
+ * @most: so many, as mrm_frame_private() counts them
+ * @least: so few
+ * @fn: called once, perhaps now, and must not wait, with any lock held; NULL: nobody is told
+ */
+void mrm_frame_alarm(long most, long least, void (*fn)(void))
+{
+	WRITE_ONCE(many, most);
+	WRITE_ONCE(few, least);
+	/* Who finds it finds the numbers. */
+	smp_store_release(&alarm_fn, fn);
+	/* What those changed who did not find it is found now. */
+	smp_mb();
+	mrm_frame_ring();
 }
 
 /* vhost and the scanner allocate for a VM too; the VM pays. */
@@ -117,7 +146,7 @@ struct page *mrm_frame_alloc_node(struct mrm_vm *vm, gfp_t flags, int node)
 		return NULL;
 	mrm_frame_set_hash(frame, 0);
 	__folio_set_locked(page_folio(frame));
-	ring_if_many();
+	mrm_frame_ring();
 	return frame;
 }
 
@@ -186,7 +215,6 @@ struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int n
 	mrm_frame_forget_large(frame);
 	*mrm_large_word(frame, MRM_LARGE_IS_UNTOUCHED) = 0;
 	mrm_frame_own(frame, vm, first);
-	ring_if_many();
 	return frame;
 }
 
@@ -267,6 +295,7 @@ void mrm_frame_free(struct page *frame)
 	set_page_private(frame, 0);
 	*mrm_page_index_word(frame) = 0;
 	put_page(frame);
+	mrm_frame_ring();
 }
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Guest pages whose frames are parts of a large frame: how they come into it, and out of it. */
+#include <linux/cpuset.h>
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -110,13 +111,16 @@ static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 
 /*
  * A large frame of another node is slower than small ones of this one, unless the thread has a
- * policy that says where from.
+ * policy that says where from, or has none from here.
  */
 static int node_here(void)
 {
 #ifdef CONFIG_NUMA
-	if (!current->mempolicy)
-		return numa_mem_id();
+	int node = numa_mem_id();
+
+	if (!current->mempolicy && node_state(node, N_MEMORY) &&
+	    node_isset(node, cpuset_current_mems_allowed))
+		return node;
 #endif
 	return NUMA_NO_NODE;
 }
@@ -143,6 +147,7 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf)
 		return NULL;
 	}
 	if (!install(vm, first, frame)) {
+		mrm_frame_ring();
 		trace_mrm_large(vm->pid, first, MRM_LARGE_WAS_POPULATED, PARTS);
 		return frame + vmf->pgoff % PARTS;
 	}
@@ -259,6 +264,7 @@ unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first)
 	page_ref_sub(frame, PARTS);
 	mrm_frame_unlock(frame);
 	put_page(frame);
+	mrm_frame_ring();
 	return PARTS;
 }
 
@@ -335,15 +341,20 @@ left:
 
 /*
  * What moves out is paid for by the frame only when all of it has: until then it takes as much as
- * is kept for it, if there is nothing else, and not more.
+ * is kept for it, if there is nothing else, and not more.  Zeroes need nothing, and so may one
+ * that was never scanned; of equal parts the first ones are copied.
  */
 static bool has_room(struct page *frame)
 {
+	unsigned long zeroes = sum_of_bytes(READ_ONCE(*mrm_large_word(frame,
+								      MRM_LARGE_IS_UNTOUCHED)));
 	unsigned long left = *mrm_large_word(frame, MRM_LARGE_LEFT);
-	unsigned long saves = sum_of_bytes(READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES)));
+	unsigned long saves = READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES));
 
 	mrm_large_reserve_fill();
-	return mrm_large_reserve_bytes() >> PAGE_SHIFT >= left - min(saves, left);
+	if (!*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) && (saves & ALL_SCANNED) != ALL_SCANNED)
+		return true;
+	return mrm_large_reserve_bytes() >> PAGE_SHIFT >= left - min(zeroes, left);
 }
 
 /* Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share(). */
@@ -389,6 +400,7 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 unlock:
 	mrm_frame_unlock(frame);
 	put_page(frame);
+	mrm_frame_ring();
 	return err;
 }
 

@@ -599,6 +599,8 @@ static bool drop(struct mrm_vm *vm, unsigned long index)
 	else if (!large)
 		mrm_frame_free(frame);
 	put_page(frame);
+	if (large)
+		mrm_frame_ring();
 	return true;
 }
 

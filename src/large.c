@@ -33,7 +33,8 @@ struct mrm_large_tunables mrm_large_tunables = {
 
 static struct task_struct *thread;
 static DECLARE_WAIT_QUEUE_HEAD(wake);
-static enum mrm_state state;
+static enum mrm_state state;		/* changes under the balance lock */
+static unsigned long short_at;		/* jiffies: the state was not high */
 static bool kicked;
 
 /* What breaking is to save, parts: those that save most come first. */
@@ -47,19 +48,23 @@ static void allow(void)
 }
 
 /**
- * mrm_large_set_free() - say how much memory is free
- * @free: pages
- * @min_free: pages there should be
- * @now: the state that this makes
+ * mrm_large_set_state() - say how short memory is
+ * @now: the state
  *
- * Context: Any.
+ * Context: The balance lock.
  */
-void mrm_large_set_free(u64 free, u64 min_free, enum mrm_state now)
+void mrm_large_set_state(enum mrm_state now)
 {
+	bool changed = now != state;
+
+	if (now != MRM_HIGH)
+		WRITE_ONCE(short_at, jiffies);
 	WRITE_ONCE(state, now);
+	/* Again and again, as it may be allowed or not by a tunable at the same time. */
 	allow();
-	if (now == MRM_HIGH)
+	if (!changed)
 		return;
+	/* For the better, too: it may wait for what is not to be broken any more. */
 	WRITE_ONCE(kicked, true);
 	wake_up(&wake);
 }
@@ -154,8 +159,13 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		bool is_new = !look.scanned;
 
 		scan(vm, index);
+		if (!mrm_guest_large_look(vm, index, &look)) {
+			/* It saved so much that it was broken: now what it held is shared. */
+			scan(vm, index);
+			look.scanned = true;
+		}
 		/* Where the scanner's lock was not to be had it is not yet. */
-		s->found += is_new && (!mrm_guest_large_look(vm, index, &look) || look.scanned);
+		s->found += is_new && look.scanned;
 		return;
 	}
 	if (!s->saved || look.saves < s->saved)
@@ -276,21 +286,17 @@ static unsigned long next_look(void)
 
 static int large_thread(void *unused)
 {
-	unsigned long plentiful_since = jiffies;
-
 	set_freezable();
 	while (!kthread_should_stop()) {
 		wait_event_freezable_timeout(wake, READ_ONCE(kicked) || kthread_should_stop(),
 					     mrm_nr_vms() ? next_look() : MAX_SCHEDULE_TIMEOUT);
 		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
-		if (is_short()) {
-			plentiful_since = jiffies;
+		if (is_short())
 			break_some();
-		}
 		tidy_up();
 		mrm_guest_large_fill_reserve();
-		if (time_after(jiffies, plentiful_since + REBUILD_AFTER))
+		if (time_after(jiffies, READ_ONCE(short_at) + REBUILD_AFTER))
 			mrm_large_rebuild(&wake, plentiful);
 	}
 	return 0;
@@ -304,6 +310,7 @@ int mrm_large_init(void)
 {
 	struct task_struct *task;
 
+	short_at = jiffies;
 	task = kthread_run(large_thread, NULL, "mrm_large");
 	if (IS_ERR(task))
 		return PTR_ERR(task);

@@ -31,7 +31,7 @@ struct mrm_large_tunables {
 
 extern struct mrm_large_tunables mrm_large_tunables;
 
-void mrm_large_set_free(u64 free, u64 min_free, enum mrm_state state);
+void mrm_large_set_state(enum mrm_state now);
 void mrm_large_changed(void);
 int mrm_large_init(void);
 void mrm_large_exit(void);

@@ -175,6 +175,22 @@ u64 mrm_policy_threshold(enum mrm_state state, u64 min_free)
 	return state == MRM_LOW ? 0 : (min_free * enter[state + 1] + 99) / 100;
 }
 
+/* Per cent of min_free at which a state is left for the better. */
+static const unsigned int leave[] = {
+	[MRM_CLEAR] = 118, [MRM_SOFT] = 82, [MRM_HARD] = 48, [MRM_LOW] = 24,
+};
+
+/**
+ * mrm_policy_relief() - where the next better state begins
+ * @state: now
+ * @min_free: pages to aim at
+ * Return: this state is left when so many pages are free; U64_MAX in the state high.
+ */
+u64 mrm_policy_relief(enum mrm_state state, u64 min_free)
+{
+	return state == MRM_HIGH ? ~0ULL : (min_free * leave[state] + 99) / 100;
+}
+
 /**
  * mrm_policy_state() - how short the host is of memory
  * @state: until now
@@ -194,10 +210,6 @@ u64 mrm_policy_threshold(enum mrm_state state, u64 min_free)
  */
 enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free)
 {
-	static const unsigned int leave[] = {
-		[MRM_CLEAR] = 118, [MRM_SOFT] = 82, [MRM_HARD] = 48, [MRM_LOW] = 24,
-	};
-
 	while (state < MRM_LOW && free * 100 < min_free * enter[state + 1])
 		state++;
 	while (state > MRM_HIGH && free * 100 >= min_free * leave[state])

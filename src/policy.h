@@ -94,6 +94,7 @@ u64 mrm_policy_targets(struct mrm_policy_vm *vms, unsigned int n, u64 total,
 u64 mrm_policy_min_free(u64 budget, unsigned int percent);
 enum mrm_state mrm_policy_state(enum mrm_state state, u64 free, u64 min_free);
 u64 mrm_policy_threshold(enum mrm_state state, u64 min_free);
+u64 mrm_policy_relief(enum mrm_state state, u64 min_free);
 u64 mrm_policy_balloon(const struct mrm_balloon *b);
 u64 mrm_policy_balloon_limit(const struct mrm_balloon *b);
 u64 mrm_policy_take(const struct mrm_take *t);

@@ -296,6 +296,7 @@ static void take_at_once(struct mrm_vm *vm, unsigned long to, long *left)
 	to = max(frames - frames / EMERGENCY_PART, to);
 	if (mrm_vm_not_to_take(vm))
 		return;
+	mrm_share_prepare(vm);
 	while (*left > 0 && frames_left(vm) > to && worth_it(&r)) {
 		/* What cannot be written is not unmapped for nothing; a suspend waits for us. */
 		if (mrm_guest_swap_throttled(vm) || freezing(current))

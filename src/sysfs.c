@@ -232,9 +232,10 @@ static void round_complete(void)
 	notify("share_scan_now");
 }
 
-static void rebalanced(bool state)
+static void rebalanced(bool state, bool targets)
 {
-	notify("balances");
+	if (targets)
+		notify("balances");
 	if (state)
 		notify("state");
 }

@@ -91,8 +91,9 @@ static void test_first_touch(void)
 	tap_equal(map_says("FilePmdMapped"), LARGE * 2048, "what is read is mapped as large, too");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "and for the guest");
-	tap_ok(mrm_wait("overhead_bytes", before + (long)HUGE_SIZE, before + 2 * (long)HUGE_SIZE,
-			MRM_LONG), "the reserve to break them with counts as overhead");
+	tap_ok(mrm_wait_count("overhead_bytes", before + (long)HUGE_SIZE,
+			      before + 2 * (long)HUGE_SIZE, MRM_LONG),
+	       "the reserve to break them with counts as overhead");
 	end("after first touches");
 }
 
@@ -286,8 +287,11 @@ static void deal(void)
 /* Memory for so many pages, and per cent more. */
 static void limit(long pages, long percent)
 {
-	tap_equal(mrm_set_number("limit_bytes", pages * (100 + percent) / 100 * PAGE_SIZE), 0,
-		  "memory for %ld pages", pages);
+	long bytes = pages * (100 + percent) / 100 * PAGE_SIZE;
+
+	/* What is free is of the old one until then. */
+	tap_ok(!mrm_set_number("limit_bytes", bytes) &&
+	       mrm_wait_count("budget_bytes", 1, bytes, MRM_LONG), "memory for %ld pages", pages);
 }
 
 static void test_short(void)
@@ -301,13 +305,15 @@ static void test_short(void)
 	are(SHORT / PARTS, SHORT, "while there is memory");
 	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 0, "nothing is shared");
 	/* 6 per cent should be free. */
-	limit(SHORT, 4);
+	limit(SHORT, 5);
 	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, SHORT / PARTS - 1, MRM_LONG),
 	       "large ones are broken");
 	tap_ok(wait_until(enough_is_free, NULL, MRM_LONG), "and there is enough");
-	tap_ok(mrm_vm_get(vm.pid, "large_pages") > 0, "no more than it takes");
+	/* Five or six of them are. */
+	tap_between(mrm_vm_get(vm.pid, "large_pages"), SHORT / PARTS / 2, SHORT / PARTS,
+		    "no more than it takes");
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
-	limit(SHORT - saved, 4);
+	limit(SHORT - saved, 5);
 	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, 0, MRM_LONG), "shorter: all are broken");
 	mrm_set("limit_bytes", "0");
 	mrm_set("share_cpu_max", "100");
@@ -348,6 +354,18 @@ static long parts_gone(void)
 	return SHORT - mrm_vm_get(vm.pid, "private_pages");
 }
 
+/*
+ * To the state clear, and not further, or what is broken is what somebody takes from.  The one
+ * that is being broken when there is enough is still to be.
+ */
+static void shorten(void)
+{
+	mrm_vm_set(vm.pid, "balloon_state", "ok");
+	limit(SHORT - parts_gone(), 5);
+	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
+	mrm_set("limit_bytes", "0");
+}
+
 static long large_gone(void)
 {
 	return SHORT / PARTS - mrm_vm_get(vm.pid, "large_pages");
@@ -386,17 +404,12 @@ static void test_order(void)
 	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
 		tap_bail("RAM is not filled");
 	process_send(&vm, do_touch, NULL, 0);
-	mrm_vm_set(vm.pid, "balloon_state", "ok");
-	limit(SHORT, 4);
-	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
-	/* The one that is being broken is still to be, whatever there is. */
-	mrm_set("limit_bytes", "0");
+	shorten();
 	tap_ok(wait_until(most_are_gone, NULL, MRM_LONG), "those that save most are broken");
-	limit(SHORT - ORDER_MUCH * MUCH, 4);
-	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "shorter: breaking makes room");
-	mrm_set("limit_bytes", "0");
-	tap_ok(wait_until(cold_are_gone, NULL, MRM_LONG), "then those that nobody uses");
-	mrm_set("limit_bytes", "0");
+	for (i = 0; i < ORDER_MUCH && large_gone() <= ORDER_MUCH; i++)
+		shorten();
+	if (!tap_ok(wait_until(cold_are_gone, NULL, MRM_LONG), "then those that nobody uses"))
+		tap_note("%ld large ones are gone, %ld parts", large_gone(), parts_gone());
 	mrm_set("share_cpu_max", "100");
 	process_kill(&vm);
 	mrm_nothing_left("after some were broken in order");
@@ -413,7 +426,7 @@ static void test_equal(void)
 		vm.states[i] = 1 + i % (SHORT / 2);
 	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
 		tap_bail("RAM is not filled");
-	limit(SHORT, 4);
+	limit(SHORT, 5);
 	tap_ok(mrm_vm_wait(vm.pid, "saved_pages", PARTS, SHORT / 2, MRM_LONG),
 	       "what equals another that was never scanned is shared");
 	if (!tap_ok(wait_until(enough_is_free, NULL, MRM_LONG), "and there is enough"))
@@ -487,7 +500,7 @@ static void test_unshared(void)
 	deal();
 	mrm_set("share_cpu_max", "0");
 	mrm_vm_set(vm.pid, "balloon_state", "ok");
-	limit(SHORT, 4);
+	limit(SHORT, 5);
 	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
 	mrm_set("limit_bytes", "0");
 	tap_ok(wait_until(zeroes_are_gone, NULL, MRM_LONG), "of each what is zero comes back");

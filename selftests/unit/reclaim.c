@@ -99,6 +99,15 @@ static void test_state(void)
 	}
 	tap_equal(wrong, 0, "reclaim: below its threshold the next worse state begins");
 	tap_equal(mrm_policy_threshold(MRM_LOW, 100), 0, "reclaim: low is the worst");
+	for (wrong = 0, from = MRM_CLEAR; from <= MRM_LOW; from++) {
+		for (i = 1; i <= 1000; i++) {
+			free = mrm_policy_relief(from, i);
+			wrong += mrm_policy_state(from, free, i) >= from;
+			wrong += mrm_policy_state(from, free - 1, i) < from;
+		}
+	}
+	tap_equal(wrong, 0, "reclaim: where it is relieved a state is left, and not before");
+	tap_equal(mrm_policy_relief(MRM_HIGH, 100) > 1ULL << 62, 1, "reclaim: high is the best");
 	tap_equal(mrm_policy_state(MRM_HIGH, 0, 0), MRM_HIGH, "reclaim: no budget, no shortage");
 	tap_equal(mrm_policy_state(MRM_LOW, 0, 0), MRM_HIGH, "reclaim: no budget any more");
 	tap_equal(mrm_policy_state(MRM_HIGH, 100, 100), MRM_HIGH, "reclaim: at 100 per cent, high");
