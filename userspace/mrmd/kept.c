@@ -81,9 +81,9 @@ uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
 		return value[MRM_VM_CONSUMED_BYTES];
 	if (keeps_all(vm))
 		return value[MRM_VM_SIZE_BYTES];
-	own.swap &= !swap_is_missing(vm);
+	/* A file that is there stays as large as it is, whatever max and min are now. */
+	own.swap &= !file && !swap_is_missing(vm);
 	kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), &own);
-	/* One that was handed a file by somebody else, or by an mrmd before us. */
 	return kept > file ? kept - file : 0;
 }
 

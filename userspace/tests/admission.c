@@ -58,8 +58,23 @@ static uint64_t keeps(const char *share_state, const char *balloon_state)
 	return keeps_with(&reach, share_state, balloon_state);
 }
 
+/* The same, without a balloon, of one whose swap file has so much room. */
+static uint64_t keeps_with_file(uint64_t mib)
+{
+	const struct admission_reach reach = { true, 65, 10 };
+	struct mrm_vm vm = { 0 };
+
+	vm.value[MRM_VM_SIZE_BYTES] = 400 * MIB;
+	vm.value[MRM_VM_ADOPTED_BYTES] = 400 * MIB;
+	vm.value[MRM_VM_SWAP_FREE_PAGES] = mib * MIB / MRM_PAGE_SIZE;
+	return kept_by(&vm, &reach) / MIB;
+}
+
 static void test_running(void)
 {
+	tap_ok(!keeps_with_file(0), "of one that is to have a swap file all can be taken");
+	tap_ok(keeps_with_file(4) == 356 && keeps_with_file(300) == 60 && !keeps_with_file(400),
+	       "of one that has it what fits into it, though its min was lowered since");
 	tap_ok(keeps("on", "ok") == 100 && keeps("off", "booting") == 100,
 	       "of one that runs a balloon and compression take three quarters");
 	tap_ok(keeps("on", "absent") == 360, "compression alone a tenth");
