@@ -115,6 +115,6 @@ check "no other page was lost" memcheck_goes_on c
 check "every page and frame is accounted for" consistent c
 guests_destroy
 check "all is given back, again" wait_until 60 no_vms
-echo 0 >"$mrm/alloc_guest_large_page"
+echo "${MRM_LARGE:-0}" >"$mrm/alloc_guest_large_page"
 echo "!$first_touches" >"$trace/trigger"
 test_end

@@ -48,6 +48,7 @@ test_begin() {
 	mkdir -p "$libvirt_test_dir"
 	module_load || bail "the module does not load"
 	tunables_save
+	echo "${MRM_LARGE:-0}" >"$mrm/alloc_guest_large_page" || bail "MRM_LARGE is 0 or 1"
 	libvirt_start || bail "libvirt does not start"
 	leftovers_destroy
 }
