@@ -3,7 +3,9 @@
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
+#include <linux/nodemask.h>
 #include <linux/oom.h>
+#include <linux/sched/signal.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
 #include <linux/swap.h>
@@ -19,6 +21,8 @@
 
 #define LOOK_LEAST	(HZ / 10)	/* between two looks that the kernel asks for */
 #define OOM_WAIT	(5 * HZ)	/* for what may have to be written first */
+#define OOM_SHORT	(HZ / 2)	/* of who that may wait for */
+#define OOM_VMS		(60 * HZ)	/* that VMs live on what they give each other */
 #define SCAN_WAIT	(HZ / 20)
 #define VAIN_FOR	HZ			/* that nobody waits, when that brought nothing */
 #define WAKE_KSWAPD	(5 * HZ)
@@ -70,6 +74,9 @@ static void account(long now, bool gave)
 {
 	long before;
 
+	/* Of which node it was is not known. */
+	if (num_online_nodes() > 1)
+		return;
 	if (current_is_kswapd()) {
 		before = atomic_long_xchg(&accounted, now);
 		if (now > before)
@@ -108,19 +115,23 @@ static unsigned long scan(struct shrinker *shrinker, struct shrink_control *sc)
 
 /*
  * Have VMs less than when the kernel asked last, if that was just now?  If they take back at
- * once what they give, it had better end who needs so much, as without us.  Not if it is they who
- * need it: then each goes on with what another gives.
+ * once what they give, it had better end who needs so much, as without us.  Not at once if it is
+ * they who need it: then each goes on with what another gives.
  */
-static bool has_helped(void)
+static bool has_helped(bool is_vm)
 {
 	static DEFINE_SPINLOCK(lock);
 	static unsigned long when;	/* jiffies */
+	static unsigned long since;	/* jiffies, from when on it asks again and again */
 	static long had;
 	long have = mrm_counter_read(&mrm_host_counters, MRM_PRIVATE);
-	bool helped;
+	bool helped, first;
 
 	spin_lock(&lock);
-	helped = have < had || time_after(jiffies, when + OOM_SOON);
+	first = time_after(jiffies, when + OOM_SOON);
+	if (first)
+		since = jiffies;
+	helped = first || have < had || (is_vm && time_before(jiffies, since + OOM_VMS));
 	had = have;
 	when = jiffies;
 	spin_unlock(&lock);
@@ -129,12 +140,17 @@ static bool has_helped(void)
 
 static int oom(struct notifier_block *nb, unsigned long unused, void *freed)
 {
+	bool waits = !(current->flags & (PF_KTHREAD | PF_WQ_WORKER | PF_MEMALLOC_NOFS |
+					 PF_MEMALLOC_NOIO));
 	bool ask = mrm_nr_vms() && is_short();
 	unsigned long pages = 0;
 
+	/* It gives all it has, if it is let go. */
+	if (fatal_signal_pending(current))
+		return NOTIFY_OK;
 	if (ask)
-		pages = mrm_reclaim_emergency(OOM_WAIT, true) >> PAGE_SHIFT;
-	if (!has_helped() && !mrm_vm_has_mm(current->mm))
+		pages = mrm_reclaim_emergency(waits ? OOM_WAIT : OOM_SHORT, true) >> PAGE_SHIFT;
+	if (!has_helped(mrm_vm_has_mm(current->mm)))
 		pages = 0;
 	/* While we waited who had it all may have ended: nobody else has to. */
 	if (ask && !is_short())
