@@ -339,21 +339,32 @@ left:
 	return 0;
 }
 
+static bool is_scanned(struct page *frame)
+{
+	return (READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES)) & ALL_SCANNED) == ALL_SCANNED;
+}
+
+/* Parts that hold zeroes, of a frame that nobody maps. */
+static unsigned long count_zeroes(struct mrm_vm *vm, unsigned long first, struct page *frame)
+{
+	unsigned long i, zeroes = 0;
+
+	for (i = 0; i < PARTS; i++)
+		zeroes += has_part(vm, first + i, frame) && !PageHWPoison(frame + i) &&
+			  mrm_frame_contents_zero(frame + i);
+	return zeroes;
+}
+
 /*
  * What moves out is paid for by the frame only when all of it has: until then it takes as much as
- * is kept for it, if there is nothing else, and not more.  Zeroes need nothing, and so may one
- * that was never scanned; of equal parts the first ones are copied.
+ * is kept for it, if there is nothing else, and not more.  Zeroes need nothing; of equal parts the
+ * first ones are copied.
  */
-static bool has_room(struct page *frame)
+static bool has_room(struct page *frame, unsigned long zeroes)
 {
-	unsigned long zeroes = sum_of_bytes(READ_ONCE(*mrm_large_word(frame,
-								      MRM_LARGE_IS_UNTOUCHED)));
 	unsigned long left = *mrm_large_word(frame, MRM_LARGE_LEFT);
-	unsigned long saves = READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES));
 
 	mrm_large_reserve_fill();
-	if (!*mrm_large_word(frame, MRM_LARGE_IS_BROKEN) && (saves & ALL_SCANNED) != ALL_SCANNED)
-		return true;
 	return mrm_large_reserve_bytes() >> PAGE_SHIFT >= left - min(zeroes, left);
 }
 
@@ -372,7 +383,8 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 		err = -EBUSY;
 		goto unlock;
 	}
-	if (!has_room(frame)) {
+	/* Of one that was not scanned it is seen below. */
+	if (is_scanned(frame) && !has_room(frame, mrm_guest_large_untouched(frame))) {
 		err = -ENOMEM;
 		goto unlock;
 	}
@@ -380,6 +392,11 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 	/* The entries' references and ours. */
 	if (page_count(frame) != *mrm_large_word(frame, MRM_LARGE_LEFT) + 1) {
 		err = -EBUSY;
+		goto unlock;
+	}
+	if (!is_scanned(frame) && !has_room(frame, 0) &&
+	    !has_room(frame, count_zeroes(vm, first, frame))) {
+		err = -ENOMEM;
 		goto unlock;
 	}
 	left = *mrm_large_word(frame, MRM_LARGE_LEFT);
