@@ -504,7 +504,7 @@ static void test_full(long seconds, long limit, uint64_t seed)
 	if (mib > (long)disk_mib)
 		mib = disk_mib;
 	/* That was for three times as long: a debug kernel is so slow that it fills little. */
-	slow = swapped_mib / 6 > LEAST_FULL ? swapped_mib / 6 : LEAST_FULL;
+	slow = swapped_mib / 16 > LEAST_FULL ? swapped_mib / 16 : LEAST_FULL;
 	if (mib > slow)
 		mib = slow;
 	snprintf(command, sizeof(command),
