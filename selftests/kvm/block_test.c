@@ -18,12 +18,14 @@
 #include "disk.h"
 #include "mrm.h"
 #include "tap.h"
+#include "trace.h"
 #include "vm_process.h"
 
 #define PAGES	(96 * MiB / PAGE_SIZE)
 #define HALF	(PAGES / 2)
 #define SMALL	(8 * MiB / PAGE_SIZE)
 #define LIMIT	(80 * MiB)
+#define BLOCK	"mrm/mrm_block", "hist:keys=pid"
 
 static struct vm_process large, small;
 
@@ -84,6 +86,7 @@ static void go_on(const char *what)
 /* Without a balloon its min is its own: it has less than its target. */
 static void test_other(void)
 {
+	bool is_traced = trace_begin(BLOCK);
 	long blocks;
 
 	start(&small, SMALL, 1 << 24);
@@ -98,6 +101,8 @@ static void test_other(void)
 	go_on("both");
 	tap_ok(process_verify(&small), "and of the other");
 	tap_equal(mrm_vm_get(small.pid, "reclaimed_bytes"), 0, "from which nothing was taken");
+	blocks = mrm_vm_get(large.pid, "blocks");
+	trace_tells(is_traced, BLOCK, 2 * blocks, "begin and end of a block");
 	process_stop(&small);
 }
 
