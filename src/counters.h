@@ -31,6 +31,8 @@ struct mrm_vm;
  * @MRM_RETURNED: guest pages moved back so far
  * @MRM_SCANNED: guest pages the scanner looked at so far
  * @MRM_BROKEN: shared guest pages that became private again so far
+ * @MRM_OWNED: shared guest pages whose frame had no other name any more, and became their own, so
+ *	far
  * @MRM_DISCARDED: guest pages given back by MADV_DONTNEED so far
  * @MRM_SCAN_NS: time the scanner worked for it, ns (a VM's part)
  * @MRM_SAMPLES: periods of sampling completed so far
@@ -73,6 +75,7 @@ enum mrm_counter {
 	MRM_RETURNED,
 	MRM_SCANNED,
 	MRM_BROKEN,
+	MRM_OWNED,
 	MRM_DISCARDED,
 	MRM_SCAN_NS,
 	MRM_SAMPLES,

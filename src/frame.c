@@ -247,6 +247,28 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
 }
 
 /**
+ * mrm_frame_is_charged_to() - does a VM's memory cgroup pay for a frame?
+ * @frame: with a reference
+ * @vm: the VM
+ *
+ * What is the root's is charged to nobody.
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_frame_is_charged_to(struct page *frame, struct mrm_vm *vm)
+{
+	struct mem_cgroup *memcg;
+	bool same;
+
+	rcu_read_lock();
+	memcg = folio_memcg(page_folio(frame));
+	same = memcg == vm->memcg || (!memcg && !parent_mem_cgroup(vm->memcg));
+	rcu_read_unlock();
+	return same;
+}
+
+/**
  * mrm_frame_alloc_shared() - a shared frame, named by nobody yet
  * @vm: the first VM to name it; its memory cgroup is charged
  * @salt: only VMs of this salt may name it

@@ -6,7 +6,7 @@
  * page, so get_user_pages(), O_DIRECT and vhost work on it.
  *
  * A private frame belongs to one guest page.  A shared frame is named by any
- * number of guest pages with equal salt; its contents never change.
+ * number of guest pages with equal salt; while it is shared its contents never change.
  *
  * What we must know of a frame is kept in four words of struct page that the
  * kernel leaves to the owner of a page that is neither on the LRU nor in a
@@ -25,7 +25,8 @@
  *
  * The chain is protected by the stripe lock of the frame table.  The other
  * words change only under the frame's page lock, but for the count, which is
- * atomic.
+ * atomic.  From shared to private they change only while nobody else has a reference
+ * (guest_own.c), so whoever has one may ask without a lock whether a frame is shared.
  *
  * A large frame is a compound page of 2 MiB: MRM_LARGE_PAGES parts in a row, which belong to
  * as many guest pages in a row.  A part is a frame to whoever has it, and is never shared,
@@ -267,6 +268,7 @@ long mrm_frame_private(void);
 void mrm_frame_ring(void);
 void mrm_frame_alarm(long most, long least, void (*fn)(void));
 void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);
+bool mrm_frame_is_charged_to(struct page *frame, struct mrm_vm *vm);
 void mrm_frame_free(struct page *frame);
 
 bool mrm_frame_contents_zero(struct page *frame);

@@ -289,6 +289,31 @@ void mrm_shared_put(struct page *frame)
 	mrm_frame_free(frame);
 }
 
+/**
+ * mrm_shared_end() - take a shared frame out of the table, if one guest page alone names it
+ * @frame: not the zero frame; locked, and nobody can get a reference to it
+ *
+ * Context: Any; takes the stripe lock.
+ * Return: the hash of its contents; 0: it stays shared.
+ */
+u64 mrm_shared_end(struct page *frame)
+{
+	u64 hash = mrm_frame_hash(frame);
+	struct stripe *s = stripe_of(hash);
+	bool alone;
+
+	spin_lock(&s->lock);
+	/* Finding it counts it, under this lock. */
+	alone = atomic_long_read(mrm_frame_refs(frame)) == 1;
+	if (alone) {
+		chain_del(s, frame);
+		mrm_frame_set_hash(frame, 0);
+		atomic_long_dec(&shared_frames);
+	}
+	spin_unlock(&s->lock);
+	return alone ? hash : 0;
+}
+
 /*
  * Heads and bits change together, under the stripe's lock: of two that resize it at once
  * one is the last, and either size serves.

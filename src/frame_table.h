@@ -44,6 +44,7 @@ struct page *mrm_shared_create(struct mrm_vm *vm, u64 hash, u64 salt, struct pag
 			       gfp_t flags);
 struct page *mrm_shared_zero(struct mrm_vm *vm, u64 salt, gfp_t flags);
 void mrm_shared_put(struct page *frame);
+u64 mrm_shared_end(struct page *frame);
 
 struct page *mrm_hint_get(u64 hash, u64 salt, struct page *not_this, struct mrm_vm **vm,
 			  unsigned long *index);

@@ -22,7 +22,7 @@
  * Nothing sleeps under xa_lock, and memory is never allocated under it.
  *
  * Order of locks: mmap_lock, page lock, i_mmap_rwsem (in unmap_mapping_pages()),
- * xa_lock or a stripe lock of the frame table.
+ * xa_lock, a stripe lock of the frame table.
  */
 #ifndef MRM_GUEST_PAGE_H
 #define MRM_GUEST_PAGE_H
@@ -77,6 +77,8 @@ void mrm_guest_pages_share(struct mrm_share_op *ops, unsigned int n);
 int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash);
 void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index, struct page *frame);
+bool mrm_guest_pages_find_alone(struct mrm_vm *vm, unsigned long *index, unsigned long last);
+void mrm_guest_pages_own(struct mrm_vm *vm, unsigned long first, unsigned int pages);
 bool mrm_guest_pages_may_take(struct mrm_vm *vm);
 unsigned int mrm_guest_pages_take(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 				  struct mrm_taken *taken);

@@ -120,25 +120,35 @@ static void written(void)
 		mrm_reclaim_wake();
 }
 
+/* Is there something among them that can be taken?  *index: the first. */
+static bool find(struct mrm_vm *vm, unsigned long *index, unsigned long last, bool alone)
+{
+	return xa_find(&vm->pages, index, last, MRM_MARK_PRIVATE) ||
+	       (alone && mrm_guest_pages_find_alone(vm, index, last));
+}
+
 /*
- * A guest page with a frame of its own, from a run drawn from all that was adopted.  Where most
- * have none it is drawn again: the next one behind any other would nearly always be the same.
+ * A guest page that has a frame of its own, or could have, from a run drawn from all that was
+ * adopted.  Where most have none it is drawn again: the next one behind any other would nearly
+ * always be the same.
  */
 static bool draw(struct mrm_vm *vm, unsigned long *index)
 {
+	/* Those are zipped or swapped, or nothing comes of it. */
+	bool alone = mrm_guest_pages_may_take(vm);
 	unsigned long pages;
 	unsigned int i;
 
 	for (i = 0; i < DRAWS; i++) {
 		if (!mrm_vm_draw_adopted(vm, get_random_u64(), RUN, index, &pages))
 			return false;
-		if (xa_find(&vm->pages, index, *index + pages - 1, MRM_MARK_PRIVATE))
+		if (find(vm, index, *index + pages - 1, alone))
 			return true;
 	}
-	if (xa_find(&vm->pages, index, ULONG_MAX, MRM_MARK_PRIVATE))
+	if (find(vm, index, ULONG_MAX, alone))
 		return true;
 	*index = 0;
-	return xa_find(&vm->pages, index, ULONG_MAX, MRM_MARK_PRIVATE);
+	return find(vm, index, ULONG_MAX, alone);
 }
 
 /* Is it known that breaking a large frame saves nothing?  Of what is never scanned, just now. */
@@ -191,6 +201,8 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	/* Before what is taken now finds none: what was zipped last is wanted soonest. */
 	if (READ_ONCE(mrm_zip_max) && !mrm_zip_has_room(vm, RUN))
 		mrm_guest_pages_zip_out(vm);
+	if (mrm_guest_pages_may_take(vm))
+		mrm_guest_pages_own(vm, first, RUN);
 	resident = mrm_guest_pages_take(vm, first, RUN, &taken);
 	memalloc_noreclaim_restore(flags);
 	/* What is written counts when it has been. */

@@ -140,6 +140,7 @@ MRM_HOST_VALUE(saved_pages, "%ld", host_saved());
 MRM_HOST_COUNTER(scanned_pages, MRM_SCANNED);
 MRM_HOST_COUNTER(hinted_pages, MRM_HINTED);
 MRM_HOST_COUNTER(broken_pages, MRM_BROKEN);
+MRM_HOST_COUNTER(owned_pages, MRM_OWNED);
 MRM_HOST_COUNTER(ineligible_pages, MRM_INELIGIBLE);
 MRM_HOST_COUNTER(discarded_pages, MRM_DISCARDED);
 MRM_HOST_VALUE(full_scans, "%lu", mrm_scan_rounds());
@@ -176,6 +177,7 @@ static struct attribute *root_attrs[] = {
 	&host_scanned_pages.attr,
 	&host_hinted_pages.attr,
 	&host_broken_pages.attr,
+	&host_owned_pages.attr,
 	&host_ineligible_pages.attr,
 	&host_discarded_pages.attr,
 	&host_full_scans.attr,

@@ -112,6 +112,7 @@ VM_SHARING(saved_within_pages, saved_within);
 MRM_VM_COUNTER(scanned_pages, MRM_SCANNED);
 MRM_VM_COUNTER(hinted_pages, MRM_HINTED);
 MRM_VM_COUNTER(broken_pages, MRM_BROKEN);
+MRM_VM_COUNTER(owned_pages, MRM_OWNED);
 MRM_VM_COUNTER(ineligible_pages, MRM_INELIGIBLE);
 MRM_VM_COUNTER(discarded_pages, MRM_DISCARDED);
 MRM_VM_VALUE(full_scans, "%ld", atomic_long_read(&vm->full_scans));
@@ -136,6 +137,7 @@ static struct attribute *vm_attrs[] = {
 	&vm_scanned_pages.attr,
 	&vm_hinted_pages.attr,
 	&vm_broken_pages.attr,
+	&vm_owned_pages.attr,
 	&vm_ineligible_pages.attr,
 	&vm_discarded_pages.attr,
 	&vm_full_scans.attr,

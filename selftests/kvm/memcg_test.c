@@ -227,6 +227,41 @@ static void test_high(void)
 	mrm_reload("after a VM above memory.high");
 }
 
+/* What a neighbour outside of the group pays for cannot become the VM's own. */
+static void test_own(void)
+{
+	const struct vm_config config = { .pages = PAGES };
+	struct vm_process p, neighbour;
+	long owned;
+	size_t i;
+
+	mrm_set("zip_max", "50");
+	process_start(&neighbour, &config);
+	mrm_vm_set(neighbour.pid, "salt", "memcg");
+	/* Two of each, so that all frames are there before the VM names them. */
+	for (i = 0; i < PAGES; i++)
+		neighbour.states[i] = (1 + i % (PAGES / 2)) | THIN;
+	process_guest(&neighbour, GUEST_FILL, 0, PAGES);
+	is_shared(PAGES / 2);
+	start(&p);
+	mrm_vm_set(p.pid, "salt", "memcg");
+	for (i = 0; i < PAGES; i++)
+		p.states[i] = (i < PAGES / 2 ? 1 + i : PAGES + i) | THIN;
+	tap_equal(process_guest(&p, GUEST_FILL, 0, PAGES), 0, "the guest writes the same");
+	tap_ok(mrm_share_all(), "a pass");
+	tap_equal(mrm_vm_get(p.pid, "shared_pages"), PAGES / 2, "half of it is shared with another");
+	process_stop(&neighbour);
+	owned = mrm_vm_get(p.pid, "owned_pages");
+	for (i = 0; i < 8; i++)
+		mrm_vm_reclaim(p.pid, PAGES * PAGE_SIZE);
+	tap_equal(mrm_vm_get(p.pid, "owned_pages"), owned, "which is gone, and paid for it");
+	tap_equal(mrm_get("shared_frames"), PAGES / 2, "so it stays shared");
+	tap_ok(process_verify(&p), "every byte is right");
+	mrm_check("with frames of another cgroup");
+	process_stop(&p);
+	mrm_reload("after frames of another cgroup");
+}
+
 static long set_slots(struct vm *vm, void *unused)
 {
 	(void)unused;
@@ -273,6 +308,7 @@ int main(void)
 	test_break();
 	test_switch_off();
 	test_high();
+	test_own();
 	test_adopt();
 	rmdir(GROUP);
 	return tap_done();

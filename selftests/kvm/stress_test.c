@@ -254,7 +254,7 @@ int main(void)
 	};
 	struct taking taking = { .seed = order.seed };
 	struct scanning scanning = {};
-	long discarded, broken, scanned, zipped, unzipped, result;
+	long discarded, broken, owned, scanned, zipped, unzipped, result;
 	pthread_t scanner, taker;
 	int i;
 
@@ -263,6 +263,7 @@ int main(void)
 	tap_note("%ld s", order.seconds);
 	discarded = mrm_get("discarded_pages");
 	broken = mrm_get("broken_pages");
+	owned = mrm_get("owned_pages");
 	scanned = mrm_get("scanned_pages");
 	zipped = mrm_get("zips");
 	unzipped = mrm_get("unzips");
@@ -313,15 +314,17 @@ int main(void)
 
 	discarded = mrm_get("discarded_pages") - discarded;
 	broken = mrm_get("broken_pages") - broken;
+	owned = mrm_get("owned_pages") - owned;
 	scanned = mrm_get("scanned_pages") - scanned;
 	zipped = mrm_get("zips") - zipped;
 	unzipped = mrm_get("unzips") - unzipped;
 	tap_note("%ld rounds, %ld pages scanned, %ld shared at one time, %ld broken, %ld discarded",
 		 scanning.rounds, scanned, scanning.most_shared, broken, discarded);
-	tap_note("%ld zipped, %ld unzipped", zipped, unzipped);
+	tap_note("%ld zipped, %ld unzipped, %ld their own before", zipped, unzipped, owned);
 	tap_ok(scanning.rounds > 0 && scanned > 0, "pages were scanned");
 	tap_ok(scanning.most_shared > 0, "pages were shared");
 	tap_ok(broken > 0, "sharing was broken");
+	tap_ok(owned > 0, "frames with one name were made private");
 	tap_ok(discarded > 0, "pages were discarded");
 	tap_ok(zipped > 0 && unzipped > 0, "pages were zipped and unzipped");
 	for (i = 0; i < VMS; i++)
