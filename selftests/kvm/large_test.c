@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guest pages of 2 MiB: had on first touch, mapped as such for QEMU and for the guest; broken
- * when a part of one is discarded, when memory gets short, when one is taken from or holds next
- * to nothing; and whatever becomes of them, not one wrong byte.
+ * when a part of one is discarded or one holds next to nothing, and rebuilt; and whatever becomes of
+ * them, not one wrong byte.  When memory is short: large_short_test.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,43 +13,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "large_vm.h"
 #include "mrm.h"
 #include "tap.h"
-#include "trace.h"
 #include "vm_process.h"
 
-#define PARTS		512L	/* guest pages of a large one */
 #define LARGE		16L	/* large ones that RAM has room for */
 #define PAGES		(LARGE * PARTS)
 #define HALF		(PAGES / 2)
-#define MOVED		"mrm/mrm_large_moved"
-#define COPIED		"hist:keys=pid:vals=copied"
-#define SHORT		(64 * PARTS)	/* of RAM, where it is short: a limit is 64 MiB at least */
 
 static struct vm_process vm;
-
-static void start(long pages)
-{
-	const struct vm_config config = { .pages = pages };
-
-	process_start(&vm, &config);
-	if (mrm_vm_get(vm.pid, "adopted_bytes") != pages * (long)PAGE_SIZE)
-		tap_bail("RAM is not adopted");
-}
-
-static void end(const char *when)
-{
-	tap_ok(process_verify(&vm), "every byte is right %s", when);
-	mrm_check(when);
-	process_stop(&vm);
-	mrm_nothing_left(when);
-}
-
-static void are(long large, long private, const char *what)
-{
-	tap_equal(mrm_vm_get(vm.pid, "large_pages"), large, "%s: large pages", what);
-	tap_equal(mrm_vm_get(vm.pid, "private_pages"), private, "%s: private pages", what);
-}
 
 /* A number of the process's memory map, of the mapping of RAM, in KiB. */
 static long map_says(const char *key)
@@ -77,11 +50,11 @@ static void test_first_touch(void)
 {
 	long i, kvm = kvm_large_mappings(), before;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	before = mrm_get("overhead_bytes");
 	for (i = 0; i < LARGE / 2; i++)
 		process_fill(&vm, i * PARTS + 70 * i, 1, 1 << 20);
-	are(LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
+	large_are(&vm, LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
 	tap_equal(map_says("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE / 2, "for the guest, too");
@@ -90,89 +63,89 @@ static void test_first_touch(void)
 	for (i = LARGE / 2; i < LARGE; i++)
 		if (process_guest(&vm, GUEST_READ, i * PARTS + 5, 1))
 			tap_bail("cannot read");
-	are(LARGE, PAGES, "the guest reads in the others");
+	large_are(&vm, LARGE, PAGES, "the guest reads in the others");
 	tap_equal(map_says("FilePmdMapped"), LARGE * 2048, "what is read is mapped as large, too");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "and for the guest");
 	tap_ok(mrm_wait_count("overhead_bytes", before + (long)HUGE_SIZE,
 			      before + 2 * (long)HUGE_SIZE, MRM_LONG),
 	       "the reserve to break them with counts as overhead");
-	end("after first touches");
+	large_end(&vm, "after first touches");
 }
 
 static void test_user_reads(void)
 {
-	start(PAGES);
+	large_start(&vm, PAGES);
 	/* Before that it has no zero frames to map. */
 	if (!mrm_full_pass())
 		tap_bail("no pass");
 	tap_equal(process_user(&vm, GUEST_READ, 0, PAGES), 0, "user space reads all");
-	are(0, 0, "which needs no memory");
+	large_are(&vm, 0, 0, "which needs no memory");
 	process_fill(&vm, 0, PARTS, 1 << 20);
 	/* Page tables are in the way now, and zero frames where nothing was. */
-	are(0, PARTS, "what is written after that is small");
-	end("after user space has read");
+	large_are(&vm, 0, PARTS, "what is written after that is small");
+	large_end(&vm, "after user space has read");
 }
 
 static void test_switches(void)
 {
-	start(PAGES);
+	large_start(&vm, PAGES);
 	tap_equal(mrm_vm_set(vm.pid, "alloc_guest_large_page", "2"), -EINVAL, "2 is no switch");
 	tap_equal(mrm_vm_set(vm.pid, "alloc_guest_large_page", "0"), 0, "off for the VM");
 	process_fill(&vm, 0, 1, 1 << 20);
-	are(0, 1, "off for the VM");
+	large_are(&vm, 0, 1, "off for the VM");
 	mrm_vm_set(vm.pid, "alloc_guest_large_page", "1");
 	process_fill(&vm, PARTS, 1, 1 << 20);
-	are(1, 1 + PARTS, "on for the VM");
+	large_are(&vm, 1, 1 + PARTS, "on for the VM");
 	mrm_set("alloc_guest_large_page", "0");
 	process_fill(&vm, 2 * PARTS, 1, 1 << 20);
-	are(1, 2 + PARTS, "off for the host");
+	large_are(&vm, 1, 2 + PARTS, "off for the host");
 	mrm_set("alloc_guest_large_page", "1");
 	process_fill(&vm, 3 * PARTS, 1, 1 << 20);
-	are(2, 2 + 2 * PARTS, "on for the host");
+	large_are(&vm, 2, 2 + 2 * PARTS, "on for the host");
 	process_fill(&vm, 1, 1, 1 << 20);
-	are(2, 3 + 2 * PARTS, "where there is a small one already");
-	end("after switching");
+	large_are(&vm, 2, 3 + 2 * PARTS, "where there is a small one already");
+	large_end(&vm, "after switching");
 }
 
 static void test_discard(void)
 {
 	long discarded, scanned;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	/* From then on what is read there of what was discarded needs no memory. */
 	if (!mrm_full_pass())
 		tap_bail("no pass");
 	process_fill(&vm, 0, PAGES, 1 << 20);
-	are(LARGE, PAGES, "all is filled");
+	large_are(&vm, LARGE, PAGES, "all is filled");
 	discarded = mrm_vm_get(vm.pid, "discarded_pages");
 	tap_equal(process_discard(&vm, 0, PARTS), 0, "2 MiB are discarded");
-	are(LARGE - 1, PAGES - PARTS, "2 MiB are discarded");
+	large_are(&vm, LARGE - 1, PAGES - PARTS, "2 MiB are discarded");
 	tap_equal(process_discard(&vm, PARTS, 2 * PARTS), 0, "4 MiB are discarded");
-	are(LARGE - 3, PAGES - 3 * PARTS, "4 MiB are discarded");
+	large_are(&vm, LARGE - 3, PAGES - 3 * PARTS, "4 MiB are discarded");
 	tap_equal(mrm_vm_get(vm.pid, "large_held_bytes"), 0, "nothing is held");
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 0, "none was broken");
 
 	scanned = mrm_vm_get(vm.pid, "scanned_pages");
 	tap_equal(process_discard(&vm, 4 * PARTS + 7, 1), 0, "one page is discarded");
-	are(LARGE - 4, PAGES - 3 * PARTS - 1, "one page is discarded");
+	large_are(&vm, LARGE - 4, PAGES - 3 * PARTS - 1, "one page is discarded");
 	/* Its neighbours may be moving out. */
 	tap_between(mrm_vm_get(vm.pid, "large_held_bytes"), 0, PARTS * PAGE_SIZE, "it may be held");
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 1, "one was broken");
 	/* A guest that reads what was discarded gets large pages. */
 	tap_equal(process_user(&vm, GUEST_VERIFY, 0, PAGES), 0, "it is zero, all else is intact");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "its memory comes back");
-	are(LARGE - 4, PAGES - 3 * PARTS - 1, "and its neighbours have frames of their own");
+	large_are(&vm, LARGE - 4, PAGES - 3 * PARTS - 1, "and its neighbours have frames of their own");
 
 	tap_equal(process_discard(&vm, 5 * PARTS + 100, PARTS), 0,
 		  "from the middle of one to another's");
-	are(LARGE - 6, PAGES - 4 * PARTS - 1, "from the middle of one to another's");
+	large_are(&vm, LARGE - 6, PAGES - 4 * PARTS - 1, "from the middle of one to another's");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "their memory comes back");
 	tap_equal(mrm_vm_get(vm.pid, "discarded_pages") - discarded, 4 * PARTS + 1,
 		  "all were counted");
 	tap_equal(mrm_vm_get(vm.pid, "scanned_pages"), scanned,
 		  "what is left was not scanned, as the scanner is off");
-	end("after discards");
+	large_end(&vm, "after discards");
 }
 
 /*
@@ -183,7 +156,7 @@ static void test_neighbour(void)
 {
 	long i;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	for (i = 0; i < LARGE; i++) {
 		if (process_discard(&vm, i * PARTS + 7, 1) ||
@@ -193,8 +166,8 @@ static void test_neighbour(void)
 	}
 	tap_ok(process_verify(&vm), "what was discarded and written again is there");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "nothing is held for long");
-	are(0, PAGES, "all were broken");
-	end("after neighbours");
+	large_are(&vm, 0, PAGES, "all were broken");
+	large_end(&vm, "after neighbours");
 }
 
 /* All guest pages of a large one, in the balloon's way. */
@@ -202,15 +175,15 @@ static void test_balloon(void)
 {
 	long i;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	for (i = 0; i < 4 * PARTS; i++)
 		if (process_discard(&vm, i, 1))
 			tap_bail("cannot discard");
-	are(LARGE - 4, PAGES - 4 * PARTS, "four of them, page by page");
+	large_are(&vm, LARGE - 4, PAGES - 4 * PARTS, "four of them, page by page");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "nothing is held for long");
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken"), 4, "they were broken");
-	end("after a balloon");
+	large_end(&vm, "after a balloon");
 }
 
 /* A page that somebody has a reference to: what else is in its frame can be discarded. */
@@ -243,7 +216,7 @@ static void test_pinned(void)
 {
 	long page = 10;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	tap_equal(process_call(&vm, lend, &page, sizeof(page)), 0, "a page is lent to a pipe");
 	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
@@ -258,211 +231,19 @@ static void test_pinned(void)
 	tap_equal(process_call(&vm, take_back, &page, sizeof(page)), 1,
 		  "and is what the pipe sees: it still is the same page");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "then all comes back");
-	end("after a page was lent");
+	large_end(&vm, "after a page was lent");
 }
-
-/*
- * As much is free as is aimed at.  The state may still be "clear" then: where the reclaimer was
- * faster than what breaks large frames, it has ended just there.
- */
-static bool enough_is_free(void *unused)
-{
-	(void)unused;
-	return mrm_get("free_bytes") >= mrm_get("min_free_bytes");
-}
-
-/* Of each large one a quarter is zero, a quarter is equal to another's, and half is unique. */
-static void deal(void)
-{
-	long i;
-
-	for (i = 0; i < SHORT; i++) {
-		vm.states[i] = 1 + i;
-		if (i % 4 == 1)
-			vm.states[i] = 1 + i % (SHORT / 2);
-		else if (!(i % 4))
-			vm.states[i] = 0;
-	}
-	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
-		tap_bail("RAM is not filled");
-}
-
-/* Memory for so many pages, and per cent more. */
-static void limit(long pages, long percent)
-{
-	long bytes = pages * (100 + percent) / 100 * PAGE_SIZE;
-
-	/* What is free is of the old one until then. */
-	tap_ok(!mrm_set_number("limit_bytes", bytes) &&
-	       mrm_wait_count("budget_bytes", 1, bytes, MRM_LONG), "memory for %ld pages", pages);
-}
-
-static void test_short(void)
-{
-	long saved = SHORT / 4 + SHORT / 8;
-
-	start(SHORT);
-	deal();
-	/* The scanner has not come yet, and does not come. */
-	mrm_set("share_cpu_max", "0");
-	are(SHORT / PARTS, SHORT, "while there is memory");
-	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 0, "nothing is shared");
-	/* 6 per cent should be free. */
-	limit(SHORT, 5);
-	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, SHORT / PARTS - 1, MRM_LONG),
-	       "large ones are broken");
-	tap_ok(wait_until(enough_is_free, NULL, MRM_LONG), "and there is enough");
-	/* Five or six of them are. */
-	tap_between(mrm_vm_get(vm.pid, "large_pages"), SHORT / PARTS / 2, SHORT / PARTS,
-		    "no more than it takes");
-	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
-	limit(SHORT - saved, 5);
-	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, 0, MRM_LONG), "shorter: all are broken");
-	mrm_set("limit_bytes", "0");
-	mrm_set("share_cpu_max", "100");
-	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
-	tap_between(mrm_get("private_pages") + mrm_get("shared_frames") + mrm_get("zipped_pages"),
-		    SHORT - saved, SHORT - saved + 1, "then as much is saved as without");
-	end("after it was shared");
-}
-
-#define ORDER_MUCH	16L		/* large ones, the first, of which breaking saves much */
-#define ORDER_COLD	24L		/* the last, of which it saves less */
-#define ORDER_HOT	(SHORT / PARTS - ORDER_MUCH - ORDER_COLD)	/* between them */
-#define MUCH		320L		/* zeroes in each of the first */
-#define COLD		160L		/* of the second */
-#define HOT		161L		/* of those between, which are touched */
-
-/* In the VM's process, until it is killed: touch those between, here and there. */
-static long do_touch(struct vm *v, void *unused)
-{
-	long i;
-
-	(void)unused;
-	for (;; usleep(20000))
-		for (i = ORDER_MUCH; i < ORDER_MUCH + ORDER_HOT; i++)
-			*guest_page(&v->view, i * PARTS + 400 + i) += 0;
-	return 0;
-}
-
-/* Nothing is taken from a VM whose balloon gives. */
-static bool breaking_is_enough(void *unused)
-{
-	mrm_vm_set(vm.pid, "balloon_state", "ok");
-	return enough_is_free(unused);
-}
-
-static long parts_gone(void)
-{
-	return SHORT - mrm_vm_get(vm.pid, "private_pages");
-}
-
-/*
- * To the state clear, and not further, or what is broken is what somebody takes from.  The one
- * that is being broken when there is enough is still to be.
- */
-static void shorten(void)
-{
-	mrm_vm_set(vm.pid, "balloon_state", "ok");
-	limit(SHORT - parts_gone(), 5);
-	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
-	mrm_set("limit_bytes", "0");
-}
-
-static long large_gone(void)
-{
-	return SHORT / PARTS - mrm_vm_get(vm.pid, "large_pages");
-}
-
-static bool most_are_gone(void *unused)
-{
-	long broken = large_gone();
-
-	(void)unused;
-	return broken > 0 && broken <= ORDER_MUCH && parts_gone() == MUCH * broken;
-}
-
-/* One that is touched saves a part more.  Some are not in time, if that takes long. */
-static bool cold_are_gone(void *unused)
-{
-	long broken = large_gone() - ORDER_MUCH;
-	long touched = parts_gone() - MUCH * ORDER_MUCH - COLD * broken;
-
-	(void)unused;
-	return broken > 0 && broken <= ORDER_COLD && touched >= 0 && touched <= broken / 2;
-}
-
-/* Those that save most are broken first, and of those that save as much those nobody uses. */
-static void test_order(void)
-{
-	long i, j, zeroes;
-
-	start(SHORT);
-	mrm_set("share_cpu_max", "0");
-	for (i = 0; i < SHORT / PARTS; i++) {
-		zeroes = i < ORDER_MUCH ? MUCH : i < ORDER_MUCH + ORDER_HOT ? HOT : COLD;
-		for (j = 0; j < PARTS; j++)
-			vm.states[i * PARTS + j] = j < zeroes ? 0 : 1 + i * PARTS + j;
-	}
-	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
-		tap_bail("RAM is not filled");
-	process_send(&vm, do_touch, NULL, 0);
-	shorten();
-	tap_ok(wait_until(most_are_gone, NULL, MRM_LONG), "those that save most are broken");
-	for (i = 0; i < ORDER_MUCH && large_gone() <= ORDER_MUCH; i++)
-		shorten();
-	if (!tap_ok(wait_until(cold_are_gone, NULL, MRM_LONG), "then those that nobody uses"))
-		tap_note("%ld large ones are gone, %ld parts", large_gone(), parts_gone());
-	mrm_set("share_cpu_max", "100");
-	process_kill(&vm);
-	mrm_nothing_left("after some were broken in order");
-}
-
-/* Of two that are equal the one that is scanned first is not known to be, until once more. */
-static void test_equal(void)
-{
-	bool is_traced;
-	long i;
-
-	start(SHORT);
-	mrm_set("share_cpu_max", "0");
-	for (i = 0; i < SHORT; i++)
-		vm.states[i] = 1 + i % (SHORT / 2);
-	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
-		tap_bail("RAM is not filled");
-	is_traced = trace_begin(MOVED, COPIED);
-	limit(SHORT, 5);
-	tap_ok(mrm_vm_wait(vm.pid, "saved_pages", PARTS, SHORT / 2, MRM_LONG),
-	       "what equals another that was never scanned is shared");
-	if (!tap_ok(wait_until(enough_is_free, NULL, MRM_LONG), "and there is enough"))
-		tap_note("%ld large, %ld private, %ld shared in %ld frames, %ld bytes free of %ld",
-			 mrm_vm_get(vm.pid, "large_pages"), mrm_vm_get(vm.pid, "private_pages"),
-			 mrm_vm_get(vm.pid, "shared_pages"), mrm_get("shared_frames"),
-			 mrm_get("free_bytes"), mrm_get("min_free_bytes"));
-	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
-	mrm_set("limit_bytes", "0");
-	if (is_traced)
-		/* Of some that are equal this is not known: their marks are taken by others. */
-		tap_between(trace_sum(MOVED, "copied"), PARTS, SHORT / 2 * 13 / 10,
-			    "one of two that are equal is copied");
-	else
-		tap_skip("no histogram of it", "one of two that are equal is copied");
-	trace_end(MOVED, COPIED);
-	mrm_set("share_cpu_max", "100");
-	end("after equal ones were broken");
-}
-
 static void test_untouched(void)
 {
 	long i;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	for (i = 0; i < LARGE; i++)
 		process_fill(&vm, i * PARTS, i < 8 ? 40 : 100, 1 << 20);
-	are(LARGE, PAGES, "a little of each is written");
+	large_are(&vm, LARGE, PAGES, "a little of each is written");
 	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
-	are(8, 8 * PARTS + 8 * 40, "those that hold next to nothing are broken");
-	end("after that");
+	large_are(&vm, 8, 8 * PARTS + 8 * 40, "those that hold next to nothing are broken");
+	large_end(&vm, "after that");
 }
 
 static void untouched_are(long pages, const char *what)
@@ -479,7 +260,7 @@ static void test_counted(void)
 	long i;
 
 	mrm_set("large_break_pct", "100");
-	start(PAGES);
+	large_start(&vm, PAGES);
 	for (i = 0; i < LARGE; i++)
 		process_fill(&vm, i * PARTS + 30 * i, used, 1 << 20);
 	untouched_are(0, "nothing was scanned");
@@ -493,94 +274,10 @@ static void test_counted(void)
 	tap_equal(process_discard(&vm, 6 * PARTS, 1), 0, "one page is discarded");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "the rest moves out");
 	untouched_are((LARGE - 2) * rest - 10, "another was broken");
-	are(LARGE - 2, (LARGE - 2) * PARTS + used, "and holds what was written");
+	large_are(&vm, LARGE - 2, (LARGE - 2) * PARTS + used, "and holds what was written");
 	mrm_set("large_break_pct", "88");
-	end("after it was counted");
+	large_end(&vm, "after it was counted");
 }
-
-static bool zeroes_are_gone(void *unused)
-{
-	(void)unused;
-	return parts_gone() == PARTS / 4 * large_gone();
-}
-
-/* A VM that does not share, and is never scanned: what it never touched comes back. */
-static void test_unshared(void)
-{
-	start(SHORT);
-	mrm_vm_set(vm.pid, "share", "0");
-	deal();
-	mrm_set("share_cpu_max", "0");
-	mrm_vm_set(vm.pid, "balloon_state", "ok");
-	limit(SHORT, 5);
-	tap_ok(wait_until(breaking_is_enough, NULL, MRM_LONG), "breaking makes room");
-	mrm_set("limit_bytes", "0");
-	tap_ok(wait_until(zeroes_are_gone, NULL, MRM_LONG), "of each what is zero comes back");
-	tap_ok(large_gone() > 0, "of those that are broken");
-	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), 0, "nothing is shared");
-	mrm_set("share_cpu_max", "100");
-	end("after zeroes came back");
-}
-
-static void test_taken(void)
-{
-	long i;
-
-	start(PAGES);
-	mrm_set("zip_max", "50");
-	mrm_vm_set(vm.pid, "share", "0");
-	for (i = 0; i < PAGES; i++)
-		vm.states[i] = (1 + i) | THIN;
-	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
-		tap_bail("RAM is not filled");
-	are(LARGE, PAGES, "all is filled");
-	mrm_vm_reclaim(vm.pid, 4 * MiB);
-	tap_ok(mrm_vm_get(vm.pid, "zipped_pages") > 0, "some is taken: zipped");
-	tap_ok(mrm_vm_get(vm.pid, "large_pages") < LARGE, "of large ones that are broken for it");
-	mrm_set("zip_max", "10");
-	end("after it was taken");
-}
-
-/* Each page is unlike all others, and there is nowhere to put it. */
-static void test_in_vain(const char *share)
-{
-	long i;
-
-	start(PAGES);
-	mrm_set("zip_max", "0");
-	mrm_vm_set(vm.pid, "share", share);
-	for (i = 0; i < PAGES; i++)
-		vm.states[i] = 1 + i;
-	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
-		tap_bail("RAM is not filled");
-	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
-	are(LARGE, PAGES, "nothing equals anything");
-	mrm_vm_reclaim(vm.pid, 4 * MiB);
-	are(LARGE, PAGES, "none is broken in vain");
-	tap_equal(mrm_vm_get(vm.pid, "reclaimed_bytes"), 0, "nothing was taken");
-	mrm_set("zip_max", "10");
-	end("after nothing could be taken");
-}
-
-/* What breaking brings counts: no more are broken than it takes. */
-static void test_brought(void)
-{
-	long i;
-
-	start(PAGES);
-	mrm_set("zip_max", "0");
-	mrm_vm_set(vm.pid, "share", "0");
-	for (i = 0; i < LARGE; i++)
-		process_fill(&vm, i * PARTS, 1, 1 << 20);
-	are(LARGE, PAGES, "a page of each is written");
-	mrm_vm_reclaim(vm.pid, 4 * MiB);
-	are(LARGE - 3, PAGES - 3 * (PARTS - 1), "4 MiB are taken");
-	tap_equal(mrm_vm_get(vm.pid, "reclaimed_bytes"), 3 * (PARTS - 1) * (long)PAGE_SIZE,
-		  "that is what was");
-	mrm_set("zip_max", "10");
-	end("after 4 MiB were taken");
-}
-
 /* What splits the mapping, but not the frame. */
 static long protect(struct vm *v, void *arg)
 {
@@ -597,13 +294,13 @@ static void test_split(void)
 {
 	long page = 3 * PARTS + 9;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	tap_equal(process_call(&vm, protect, &page, sizeof(page)), 0,
 		  "one page is protected, and not any more, and said to be cold");
-	are(LARGE, PAGES, "then");
+	large_are(&vm, LARGE, PAGES, "then");
 	process_fill(&vm, 3 * PARTS, PARTS, 2 << 20);
-	end("after it was written again");
+	large_end(&vm, "after it was written again");
 }
 
 /* Mapped as large ones, by QEMU's page tables: those that were in the way are gone. */
@@ -627,7 +324,7 @@ static void start_broken(void)
 {
 	long i;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
 	for (i = 0; i < LARGE; i++)
 		if (process_discard(&vm, i * PARTS + i, 1))
@@ -640,7 +337,7 @@ static void test_rebuilt(void)
 	long kvm, begun;
 
 	start_broken();
-	are(0, PAGES - LARGE, "all are broken");
+	large_are(&vm, 0, PAGES - LARGE, "all are broken");
 	tap_equal(mrm_set("large_rebuild_rate", "1025"), -EINVAL, "1,025 a second are too many");
 	kvm = kvm_large_mappings();
 	process_fill(&vm, 0, PAGES, 2 << 20);
@@ -648,7 +345,7 @@ static void test_rebuilt(void)
 	mrm_set("large_rebuild_rate", "4");
 	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "they are rebuilt while they are touched");
 	tap_ok(now_ms() - begun >= (LARGE / 4 - 1) * 1000, "four in a second, and no more");
-	are(LARGE, PAGES, "they are rebuilt");
+	large_are(&vm, LARGE, PAGES, "they are rebuilt");
 	tap_note("%ld times there was none to be had", mrm_vm_get(vm.pid, "large_pages_failed"));
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_rebuilt"), LARGE, "and counted");
 	mrm_set("large_rebuild_rate", "0");
@@ -657,13 +354,13 @@ static void test_rebuilt(void)
 	       "and mapped as such when they are touched");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "for the guest, too");
-	are(LARGE, PAGES, "after that");
+	large_are(&vm, LARGE, PAGES, "after that");
 	tap_equal(mrm_vm_get(vm.pid, "adopted_bytes"), PAGES * PAGE_SIZE, "all is adopted");
 	tap_equal(process_discard(&vm, 5, 1), 0, "one page is discarded");
-	are(LARGE - 1, PAGES - 1, "one page is discarded");
+	large_are(&vm, LARGE - 1, PAGES - 1, "one page is discarded");
 	/* The recount is right of what stands still. */
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "the rest moves out");
-	end("after it was rebuilt");
+	large_end(&vm, "after it was rebuilt");
 }
 
 static bool are_rebuilt(void *number)
@@ -677,10 +374,10 @@ static void test_rebuilt_scanned(void)
 {
 	long i, broken;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 3 << 20);
 	tap_ok(mrm_full_pass() && mrm_full_pass(), "all is scanned");
-	are(LARGE, PAGES, "nothing is equal");
+	large_are(&vm, LARGE, PAGES, "nothing is equal");
 	for (i = 0; i < LARGE; i++)
 		if (process_discard(&vm, i * PARTS + i, 1))
 			tap_bail("cannot discard");
@@ -692,7 +389,7 @@ static void test_rebuilt_scanned(void)
 	broken = mrm_vm_get(vm.pid, "large_pages_broken");
 	tap_ok(mrm_full_pass() && mrm_full_pass(), "all is scanned again");
 	tap_equal(mrm_vm_get(vm.pid, "large_pages_broken") - broken, 0, "none is broken for that");
-	end("after it was scanned and rebuilt");
+	large_end(&vm, "after it was scanned and rebuilt");
 }
 
 static bool half_is_rebuilt(void *unused)
@@ -713,8 +410,8 @@ static void test_rebuilt_cold(void)
 	tap_ok(wait_until(half_is_rebuilt, NULL, MRM_LONG), "what is in use is rebuilt");
 	tap_ok(!mrm_vm_wait(vm.pid, "large_pages", more, LARGE, 3000), "and no more");
 	mrm_set("large_rebuild_rate", "0");
-	are(LARGE / 2, PAGES, "half is rebuilt");
-	end("after half was rebuilt");
+	large_are(&vm, LARGE / 2, PAGES, "half is rebuilt");
+	large_end(&vm, "after half was rebuilt");
 }
 
 /* Those that are shared, zeroes and a pair: a few are no reason to stay small, many are. */
@@ -741,11 +438,11 @@ static void test_rebuilt_shared(void)
 	tap_ok(wait_until(are_rebuilt, &half, MRM_LONG),
 	       "those with few of them are rebuilt");
 	mrm_set("large_rebuild_rate", "0");
-	are(half, PAGES - half * many, "those with few of them are rebuilt");
+	large_are(&vm, half, PAGES - half * many, "those with few of them are rebuilt");
 	tap_equal(mrm_vm_get(vm.pid, "shared_pages"), half * many, "the others stay as they are");
 	tap_equal(mrm_vm_get(vm.pid, "broken_pages") - broken, half * (few + 2),
 		  "no more are broken");
-	end("after those with few shared were rebuilt");
+	large_end(&vm, "after those with few shared were rebuilt");
 }
 
 static long no_large(struct vm *v, void *unused)
@@ -759,12 +456,12 @@ static void test_unwanted(void)
 {
 	long half = LARGE / 2, more = LARGE / 2 + 1, broken, mapped, i;
 
-	start(PAGES);
+	large_start(&vm, PAGES);
 	tap_equal(process_call(&vm, no_large, &half, sizeof(half)), 0,
 		  "half of RAM is to have none");
 	mrm_vm_set(vm.pid, "alloc_guest_large_page", "0");
 	process_fill(&vm, 0, PAGES, 1 << 20);
-	are(0, PAGES, "there are none");
+	large_are(&vm, 0, PAGES, "there are none");
 	for (i = 0; i < half; i++)
 		vm.states[i * PARTS + 7] = 0;
 	if (process_guest(&vm, GUEST_FILL, 0, HALF))
@@ -776,7 +473,7 @@ static void test_unwanted(void)
 	mrm_set("large_rebuild_rate", "1024");
 	tap_ok(wait_until(are_rebuilt, &half, MRM_LONG), "the other half is rebuilt");
 	tap_ok(!wait_until(are_rebuilt, &more, 3000), "and no more");
-	are(LARGE / 2, PAGES - half, "after that");
+	large_are(&vm, LARGE / 2, PAGES - half, "after that");
 	tap_equal(process_user(&vm, GUEST_VERIFY, 0, HALF), 0, "user space reads the rest");
 	mapped = map_says("Rss");
 	tap_ok(mapped >= HALF * (long)PAGE_SIZE / 1024, "by page tables of its own");
@@ -785,7 +482,7 @@ static void test_unwanted(void)
 	mrm_set("large_rebuild_rate", "0");
 	tap_equal(mrm_vm_get(vm.pid, "broken_pages"), broken,
 		  "nothing is unshared for what is not rebuilt");
-	end("after half was rebuilt");
+	large_end(&vm, "after half was rebuilt");
 }
 
 int main(void)
@@ -802,15 +499,7 @@ int main(void)
 	test_pinned();
 	test_untouched();
 	test_counted();
-	test_unshared();
 	test_split();
-	test_taken();
-	test_brought();
-	test_in_vain("1");
-	test_in_vain("0");
-	test_short();
-	test_order();
-	test_equal();
 	test_rebuilt();
 	test_rebuilt_scanned();
 	test_rebuilt_cold();

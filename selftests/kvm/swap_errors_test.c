@@ -36,6 +36,7 @@
 #define MOUNT		"/tmp/mrm-swap"
 #define SWAP_FILE	MOUNT "/file"
 #define SLOW_MS		4000
+#define SHORT_PAGES	600UL
 
 static struct vm_process vm;
 
@@ -52,6 +53,15 @@ static const char *bad_table(void)
 	static char table[128];
 
 	snprintf(table, sizeof(table), "0 %lu error", DISK_SECTORS);
+	return table;
+}
+
+/* It ends in the middle of a page. */
+static const char *short_table(void)
+{
+	static char table[128];
+
+	snprintf(table, sizeof(table), "0 %lu linear " DISK_RAM " 0", SHORT_PAGES * 8 + 4);
 	return table;
 }
 
@@ -183,6 +193,34 @@ static void test_write_errors(void)
 	tap_between(mrm_vm_get(vm.pid, "swap_bad_pages"), bad, 2 * PAGES, "bad slots stay bad");
 	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
 	mrm_check("after writes that failed");
+	process_stop(&vm);
+}
+
+static bool is_full(void *unused)
+{
+	(void)unused;
+	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	return mrm_vm_get(vm.pid, "swapped_pages") >= (long)SHORT_PAGES;
+}
+
+/* A write that ends before its end is none. */
+static void test_short_write(void)
+{
+	start(1);
+	set_table(short_table());
+	tap_ok(wait_until(is_full, NULL, MRM_LONG), "the disk gets shorter: it is filled");
+	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	tap_ok(mrm_vm_wait(vm.pid, "swap_bad_pages", 1, 1, MRM_LONG),
+	       "the slot of which half is there is not used again");
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), SHORT_PAGES, "those before it hold a page");
+	tap_equal(mrm_vm_get(vm.pid, "private_pages"), PAGES - SHORT_PAGES,
+		  "the others are in memory");
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
+	set_table(good_table());
+	swap_all("the disk is as long as before");
+	tap_equal(mrm_vm_get(vm.pid, "swap_bad_pages"), 1, "one slot is bad");
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "every byte is right");
+	mrm_check("after a short write");
 	process_stop(&vm);
 }
 
@@ -507,6 +545,7 @@ int main(void)
 		return tap_done();
 	}
 	test_write_errors();
+	test_short_write();
 	test_kept();
 	test_read_errors();
 	test_corruption();

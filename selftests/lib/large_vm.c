@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "large_vm.h"
+#include "mrm.h"
+#include "tap.h"
+
+/**
+ * large_start() - start a VM, all of whose RAM is adopted, or the test ends
+ * @vm: it
+ * @pages: of RAM
+ */
+void large_start(struct vm_process *vm, long pages)
+{
+	const struct vm_config config = { .pages = pages };
+
+	process_start(vm, &config);
+	if (mrm_vm_get(vm->pid, "adopted_bytes") != pages * (long)PAGE_SIZE)
+		tap_bail("RAM is not adopted");
+}
+
+/**
+ * large_end() - test that all is as it should be, and end a VM
+ * @vm: it
+ * @when: after what
+ */
+void large_end(struct vm_process *vm, const char *when)
+{
+	tap_ok(process_verify(vm), "every byte is right %s", when);
+	mrm_check(when);
+	process_stop(vm);
+	mrm_nothing_left(when);
+}
+
+/**
+ * large_are() - test how many large and private pages a VM has
+ * @vm: it
+ * @large: large ones
+ * @private: guest pages with a frame of their own
+ * @what: after what
+ */
+void large_are(struct vm_process *vm, long large, long private, const char *what)
+{
+	tap_equal(mrm_vm_get(vm->pid, "large_pages"), large, "%s: large pages", what);
+	tap_equal(mrm_vm_get(vm->pid, "private_pages"), private, "%s: private pages", what);
+}
