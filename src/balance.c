@@ -99,8 +99,7 @@ void mrm_balance_on_change(void (*fn)(bool state, bool targets))
 
 static unsigned long frames_used(void)
 {
-	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) + mrm_shared_frames() +
-	       max(mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), 0L) + mrm_zip_frames();
+	return mrm_frame_count() + mrm_zip_frames();
 }
 
 /* Not more than it has, whatever was unplugged since. */
@@ -172,7 +171,7 @@ static bool look(void)
 {
 	enum mrm_state was = host.state;
 	/* Before it is seen what is free: what goes meanwhile rings. */
-	long frames = mrm_frame_private();
+	long frames = mrm_frame_count();
 	struct mrm_host_memory m;
 
 	mrm_host_memory(frames_used() + foreign, READ_ONCE(mrm_balance_tunables.limit), &m);
@@ -297,6 +296,8 @@ static bool set_take(const struct client *c, const struct mrm_balloon *b, unsign
 	};
 	u64 pages = mrm_policy_take(&t);
 
+	/* All it had is in these numbers. */
+	WRITE_ONCE(c->vm->grown, 0);
 	/* Where its target is, less what is not in frames of ours. */
 	mrm_block_above(c->vm, less_pages(b->target, c->m.consumed - c->m.frames),
 			READ_ONCE(c->vm->balance.balloon_state) >= MRM_BALLOON_BOOTING &&

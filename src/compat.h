@@ -7,6 +7,7 @@
 #define MRM_COMPAT_H
 
 #include <linux/fs.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -42,6 +43,11 @@ static inline void vma_start_write(struct vm_area_struct *vma)
 {
 	mmap_assert_write_locked(vma->vm_mm);
 }
+#endif
+
+/* 6.3, "mm: memcontrol: rename memcg_kmem_enabled()". */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define memcg_kmem_online memcg_kmem_enabled
 #endif
 
 /* 6.4, "mm: vmscan: refactor updating current->reclaim_state". */

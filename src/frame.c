@@ -8,6 +8,7 @@
 
 #include "checksum.h"
 #include "frame.h"
+#include "frame_table.h"
 #include "vm.h"
 
 /* Secret for the life of the module, so that no guest can aim for a chain. */
@@ -30,26 +31,26 @@ static void forget_over_high(void)
 #endif
 }
 
-/* Called once, when there are so many private frames, or so few. */
+/* Called once, when there are so many frames, or so few. */
 static long many, few;
 static void (*alarm_fn)(void);
 
 /**
- * mrm_frame_private() - how many private frames there are
+ * mrm_frame_count() - how many frames there are
  *
- * With what is held of broken large ones.
+ * Private ones, shared ones, and what is held of broken large ones.
  *
  * Context: Any.
  * Return: pages.
  */
-long mrm_frame_private(void)
+long mrm_frame_count(void)
 {
-	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) +
+	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) + mrm_shared_frames() +
 		   mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), 0L);
 }
 
 /**
- * mrm_frame_ring() - there are more private frames, or fewer
+ * mrm_frame_ring() - there are more frames, or fewer
  *
  * For large ones, when they have been counted, or the kernel has them back.
  *
@@ -63,7 +64,7 @@ void mrm_frame_ring(void)
 	/* Pairs with mrm_frame_alarm(). */
 	if (!smp_load_acquire(&alarm_fn))
 		return;
-	now = mrm_frame_private();
+	now = mrm_frame_count();
 	if (now < READ_ONCE(many) && now > READ_ONCE(few))
 		return;
 	fn = xchg(&alarm_fn, NULL);
@@ -72,8 +73,8 @@ void mrm_frame_ring(void)
 }
 
 /**
- * mrm_frame_alarm() - be told when there are many private frames, or few
- * @most: so many, as mrm_frame_private() counts them
+ * mrm_frame_alarm() - be told when there are many frames, or few
+ * @most: so many, as mrm_frame_count() counts them
  * @least: so few
  * @fn: called once, perhaps now, and must not wait, with any lock held; NULL: nobody is told
  */
@@ -251,19 +252,23 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index)
  * @frame: with a reference
  * @vm: the VM
  *
- * What is the root's is charged to nobody.
+ * What is the root's is charged to nobody; nor is anything where the kernel was told not to charge
+ * for its own.  A cgroup that is gone has left what it paid for to the one that it was in.
  *
  * Context: Any.
  * Return: true if so.
  */
 bool mrm_frame_is_charged_to(struct page *frame, struct mrm_vm *vm)
 {
-	struct mem_cgroup *memcg;
+	struct mem_cgroup *memcg, *pays = vm->memcg;
 	bool same;
 
 	rcu_read_lock();
 	memcg = folio_memcg(page_folio(frame));
-	same = memcg == vm->memcg || (!memcg && !parent_mem_cgroup(vm->memcg));
+	while (pays && !mem_cgroup_online(pays) && parent_mem_cgroup(pays))
+		pays = parent_mem_cgroup(pays);
+	same = memcg == pays ||
+	       (!memcg && (!memcg_kmem_online() || !parent_mem_cgroup(pays)));
 	rcu_read_unlock();
 	return same;
 }

@@ -310,7 +310,11 @@ static struct page *find_equal(struct mrm_vm *vm, struct page *part, mrm_expects
 
 	if (!shared && expects(vm, hash, part)) {
 		shared = mrm_shared_create(vm, hash, vm->salt, part, MOVE_FLAGS);
-		*copies += shared ? 1 : 0;
+		if (!shared)
+			return NULL;
+		/* Not to become one's own before that: see mrm_guest_pages_own(). */
+		folio_set_referenced(page_folio(shared));
+		++*copies;
 		return shared;
 	}
 	if (!shared || mrm_frames_equal(part, shared))

@@ -36,8 +36,8 @@ static struct page *get_alone(struct mrm_vm *vm, struct xa_state *xas, void *ent
 {
 	struct page *frame = xas_retry(xas, entry) ? NULL : mrm_entry_frame(entry);
 
-	/* Of the zero frame, which it nearly always is, everybody has references. */
-	if (!frame || mrm_frame_is_zero(frame) || !mrm_frame_tryget(frame))
+	/* A guess before there is one: many VMs take references of what many share. */
+	if (!frame || atomic_long_read(mrm_frame_refs(frame)) != 1 || !mrm_frame_tryget(frame))
 		return NULL;
 	/* As in mrm_guest_page_get(). */
 	if (xas_reload(xas) == entry && is_alone(vm, frame))
@@ -79,7 +79,10 @@ bool mrm_guest_pages_find_alone(struct mrm_vm *vm, unsigned long *index, unsigne
 	return entry;
 }
 
-/* Those of a run, with references.  *mapped: some are.  Return: there are any. */
+/*
+ * Those of a run, with references.  *mapped: some are.  What was in use since it was looked at
+ * last, or was made when its equal was expected, gets another chance.  Return: there are any.
+ */
 static bool get_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 		    struct page **frames, bool *mapped)
 {
@@ -94,6 +97,11 @@ static bool get_run(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 		frame = get_alone(vm, &xas, entry);
 		if (!frame)
 			continue;
+		if (folio_test_referenced(page_folio(frame))) {
+			folio_clear_referenced(page_folio(frame));
+			put_page(frame);
+			continue;
+		}
 		frames[xas.xa_index - first] = frame;
 		*mapped |= folio_mapped(page_folio(frame));
 		any = true;
@@ -112,7 +120,7 @@ static u64 own(struct mrm_vm *vm, unsigned long index, struct page *frame)
 	struct folio *folio = page_folio(frame);
 	u64 hash = 0;
 
-	/* xa_lock, and under it a stripe lock; and without preemption, as others spin for it. */
+	/* xa_lock, and under it a stripe lock.  Others spin until it has references again. */
 	xas_lock(&xas);
 	if (xas_load(&xas) == xa_tag_pointer(frame, MRM_ENTRY_SHARED) &&
 	    folio_ref_freeze(folio, 2)) {
@@ -143,8 +151,6 @@ static bool try_own(struct mrm_vm *vm, unsigned long index, struct page *frame)
 		mrm_count(vm, MRM_SHARED, -1);
 		mrm_count(vm, MRM_PRIVATE, 1);
 		mrm_count(vm, MRM_OWNED, 1);
-		/* Nobody has cleared that while it was shared. */
-		folio_clear_referenced(page_folio(frame));
 		/* Who equals it still finds it, and may get it: not before it has references. */
 		mrm_hint_insert(frame, hash);
 	}
@@ -162,24 +168,24 @@ static bool try_own(struct mrm_vm *vm, unsigned long index, struct page *frame)
  * cgroup stay shared.  If there are any, all of the run is unmapped.
  *
  * Context: May sleep, but not for memory or I/O.
+ * Return: how many are their own now.
  */
-void mrm_guest_pages_own(struct mrm_vm *vm, unsigned long first, unsigned int pages)
+unsigned int mrm_guest_pages_own(struct mrm_vm *vm, unsigned long first, unsigned int pages)
 {
 	struct page *frames[MRM_TAKE_RUN];
-	bool mapped = false, any = false;
-	unsigned int i;
+	unsigned int i, owned = 0;
+	bool mapped = false;
 
 	if (!get_run(vm, first, pages, frames, &mapped))
-		return;
+		return 0;
 	/* With none of them locked: others who want to name one would wait for this process. */
 	if (mapped)
 		mrm_entry_unmap(vm, first, pages);
 	for (i = 0; i < pages; i++) {
 		if (!frames[i])
 			continue;
-		any |= try_own(vm, first + i, frames[i]);
+		owned += try_own(vm, first + i, frames[i]);
 		put_page(frames[i]);
 	}
-	if (any)
-		mrm_frame_ring();
+	return owned;
 }

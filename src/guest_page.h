@@ -78,7 +78,7 @@ int mrm_guest_page_unshare(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_page_hint(struct mrm_vm *vm, unsigned long index, struct page *frame, u64 hash);
 void mrm_guest_page_bar(struct mrm_vm *vm, unsigned long index, struct page *frame);
 bool mrm_guest_pages_find_alone(struct mrm_vm *vm, unsigned long *index, unsigned long last);
-void mrm_guest_pages_own(struct mrm_vm *vm, unsigned long first, unsigned int pages);
+unsigned int mrm_guest_pages_own(struct mrm_vm *vm, unsigned long first, unsigned int pages);
 bool mrm_guest_pages_may_take(struct mrm_vm *vm);
 unsigned int mrm_guest_pages_take(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 				  struct mrm_taken *taken);

@@ -202,7 +202,7 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	if (READ_ONCE(mrm_zip_max) && !mrm_zip_has_room(vm, RUN))
 		mrm_guest_pages_zip_out(vm);
 	if (mrm_guest_pages_may_take(vm))
-		mrm_guest_pages_own(vm, first, RUN);
+		mrm_vm_owned(vm, mrm_guest_pages_own(vm, first, RUN));
 	resident = mrm_guest_pages_take(vm, first, RUN, &taken);
 	memalloc_noreclaim_restore(flags);
 	/* What is written counts when it has been. */

@@ -218,6 +218,7 @@ struct mrm_ahead {
  * @block_fewest: frames it had at the fewest while that was all that could help
  * @block_time: the state had become low so often then
  * @blocked: its vCPUs that are
+ * @grown: frames that it has more since it was balanced, and has not taken: see mrm_vm_owned()
  * @reclaim_to: frames that are to be left to it, see reclaim.c; ULONG_MAX: all
  * @reclaim: how that goes; the reclaimer's alone, but for vain.  order: what it was told last;
  *	looked, freed: guest pages looked at of late, and bytes that brought; vain: it was
@@ -299,6 +300,7 @@ struct mrm_vm {
 	unsigned long block_fewest;
 	unsigned int block_time;
 	atomic_t blocked;
+	unsigned long grown;
 	unsigned long reclaim_to;
 	struct mrm_reclaim {
 		unsigned long order;

@@ -67,8 +67,37 @@ static struct parts parts_of(struct mrm_vm *vm)
 	return p;
 }
 
+static unsigned long frames_of(const struct parts *p)
+{
+	return p->private + p->held + p->shared_frames + p->zero_frames + p->zip_frames;
+}
+
 /**
- * mrm_vm_frames() - what a VM has in frames of ours
+ * mrm_vm_owned() - a VM alone has frames now of which others were taken to have their parts
+ * @vm: the VM
+ * @pages: guest pages whose shared frames became their own
+ *
+ * It has more by that, and has taken nothing.  It would have to give more than its target wants,
+ * or be blocked, until that is seen anew.
+ *
+ * Context: Any.  Two at a time may lose what one of them adds.
+ */
+void mrm_vm_owned(struct mrm_vm *vm, unsigned int pages)
+{
+	long zeroes = mrm_counter_read(&mrm_host_counters, MRM_ZERO);
+	long names = mrm_counter_read(&mrm_host_counters, MRM_SHARED) - zeroes;
+	long frames = mrm_shared_frames() - mrm_zero_frames();
+	long shared = mrm_counter_read(&vm->counters, MRM_SHARED) -
+		      mrm_counter_read(&vm->counters, MRM_ZERO);
+	unsigned long had = part(shared + pages, frames + pages, names + pages);
+	unsigned long has = part(shared, frames, names) + pages;
+
+	if (has > had)
+		WRITE_ONCE(vm->grown, READ_ONCE(vm->grown) + has - had);
+}
+
+/**
+ * mrm_vm_frames() - what a VM has in frames of ours, but for mrm_vm_owned()
  * @vm: the VM
  *
  * Each shared guest page is taken to cost as much as any other in the host,
@@ -82,8 +111,9 @@ static struct parts parts_of(struct mrm_vm *vm)
 unsigned long mrm_vm_frames(struct mrm_vm *vm)
 {
 	struct parts p = parts_of(vm);
+	unsigned long frames = frames_of(&p);
 
-	return p.private + p.held + p.shared_frames + p.zero_frames + p.zip_frames;
+	return frames - min(frames, READ_ONCE(vm->grown));
 }
 
 /**
@@ -111,7 +141,7 @@ int mrm_vm_memory(struct mrm_vm *vm, struct mrm_vm_memory *m)
 		mrm_counter_read(&vm->counters, MRM_SWAPPED);
 	m->size = size;
 	m->granted = p.private + p.shared + p.zero + foreign;
-	m->frames = p.private + p.held + p.shared_frames + p.zero_frames + p.zip_frames;
+	m->frames = frames_of(&p);
 	m->consumed = m->frames + foreign;
 	m->saved = p.shared - p.shared_frames;
 	m->taken = taken > p.zip_frames ? taken - p.zip_frames : 0;

@@ -23,6 +23,7 @@ struct mrm_vm_memory {
 	unsigned long taken;
 };
 
+void mrm_vm_owned(struct mrm_vm *vm, unsigned int pages);
 unsigned long mrm_vm_frames(struct mrm_vm *vm);
 
 int mrm_vm_memory(struct mrm_vm *vm, struct mrm_vm_memory *m);
