@@ -35,10 +35,25 @@ static void forget_over_high(void)
 static long many, few;
 static void (*alarm_fn)(void);
 
+/* Held of a large frame that is being broken, and given back with it in a moment. */
+static long moving;
+
+/**
+ * mrm_frame_set_moving() - a large frame is being broken, or has been
+ * @parts: of it, that have moved out so far; 0: what is held of it now is held for longer
+ *
+ * Context: One frame is broken at a time.
+ */
+void mrm_frame_set_moving(long parts)
+{
+	WRITE_ONCE(moving, parts);
+}
+
 /**
  * mrm_frame_count() - how many frames there are
  *
- * Private ones, shared ones, and what is held of broken large ones.
+ * Private ones, shared ones, and what is held of broken large ones, but for the one that is just
+ * being broken: nobody is to give memory for what comes back by itself.
  *
  * Context: Any.
  * Return: pages.
@@ -46,7 +61,7 @@ static void (*alarm_fn)(void);
 long mrm_frame_count(void)
 {
 	return max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE) + mrm_shared_frames() +
-		   mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), 0L);
+		   mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD) - READ_ONCE(moving), 0L);
 }
 
 /**

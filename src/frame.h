@@ -264,6 +264,7 @@ struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int n
 bool mrm_frame_large_is_free(struct mrm_vm *vm, int node);
 void mrm_frame_forget_large(struct page *frame);
 struct page *mrm_frame_alloc_shared(struct mrm_vm *vm, u64 salt, u64 hash, bool zero, gfp_t flags);
+void mrm_frame_set_moving(long parts);
 long mrm_frame_count(void);
 void mrm_frame_ring(void);
 void mrm_frame_alarm(long most, long least, void (*fn)(void));

@@ -388,7 +388,7 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *e
 {
 	struct page *frame = lock_frame(vm, index);
 	unsigned long i, first = first_of(index);
-	unsigned int flags, left, copies = 0;
+	unsigned int flags, left, moved = 0, copies = 0;
 	int err = 0, one;
 	bool scanned;
 
@@ -426,8 +426,11 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *e
 		if (!has_part(vm, first + i, frame))
 			continue;
 		one = move_out(vm, first + i, frame + i, expects, &copies);
+		if (!one)
+			mrm_frame_set_moving(++moved);
 		err = one ?: err;
 	}
+	mrm_frame_set_moving(0);
 	if (freed && !*mrm_large_word(frame, MRM_LARGE_LEFT))
 		*freed = left - copies;
 	memalloc_noreclaim_restore(flags);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guest pages of 2 MiB when memory is short, or is taken from the VM: which are broken, how many,
- * what is copied for it, and what it brings.
+ * and what it brings.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -11,13 +11,10 @@
 #include "large_vm.h"
 #include "mrm.h"
 #include "tap.h"
-#include "trace.h"
 #include "vm_process.h"
 
 #define LARGE		16L	/* large ones that RAM has room for */
 #define PAGES		(LARGE * PARTS)
-#define MOVED		"mrm/mrm_large_moved"
-#define COPIED		"hist:keys=pid:vals=copied,parts"
 #define SHORT		(64 * PARTS)	/* of RAM, where it is short: a limit is 64 MiB at least */
 
 static struct vm_process vm;
@@ -182,7 +179,6 @@ static void test_order(void)
 /* Of two that are equal the one that is scanned first is not known to be, until once more. */
 static void test_equal(void)
 {
-	bool is_traced;
 	long i;
 
 	large_start(&vm, SHORT);
@@ -191,7 +187,6 @@ static void test_equal(void)
 		vm.states[i] = 1 + i % (SHORT / 2);
 	if (process_guest(&vm, GUEST_FILL, 0, SHORT))
 		tap_bail("RAM is not filled");
-	is_traced = trace_begin(MOVED, COPIED);
 	limit(SHORT, 5);
 	tap_ok(mrm_vm_wait(vm.pid, "saved_pages", PARTS, SHORT / 2, MRM_LONG),
 	       "what equals another that was never scanned is shared");
@@ -202,16 +197,6 @@ static void test_equal(void)
 			 mrm_get("free_bytes"), mrm_get("min_free_bytes"));
 	tap_equal(mrm_vm_get(vm.pid, "zipped_pages"), 0, "nothing was taken");
 	mrm_set("limit_bytes", "0");
-	if (is_traced) {
-		long parts = trace_sum(MOVED, "parts"), copied = trace_sum(MOVED, "copied");
-
-		tap_note("of %ld that were moved %ld were copied", parts, copied);
-		/* Of some it is not known: what their equals left as marks is others' by now. */
-		tap_between(copied, parts / 2, parts * 9 / 10, "not both of two equals are copied");
-	} else {
-		tap_skip("no histogram of it", "not both of two equals are copied");
-	}
-	trace_end(MOVED, COPIED);
 	mrm_set("share_cpu_max", "100");
 	large_end(&vm, "after equal ones were broken");
 }

@@ -16,11 +16,14 @@
 #include "large_vm.h"
 #include "mrm.h"
 #include "tap.h"
+#include "trace.h"
 #include "vm_process.h"
 
 #define LARGE		16L	/* large ones that RAM has room for */
 #define PAGES		(LARGE * PARTS)
 #define HALF		(PAGES / 2)
+#define MOVED		"mrm/mrm_large_moved"
+#define COPIED		"hist:keys=pid:vals=copied"
 
 static struct vm_process vm;
 
@@ -244,6 +247,33 @@ static void test_untouched(void)
 	tap_ok(mrm_full_pass() && mrm_full_pass(), "it is scanned");
 	large_are(&vm, 8, 8 * PARTS + 8 * 40, "those that hold next to nothing are broken");
 	large_end(&vm, "after that");
+}
+
+/*
+ * Of two that are equal the second to be scanned is known to be, and broken; and then the first,
+ * when it is scanned again.
+ */
+static void test_equal(void)
+{
+	bool is_traced;
+	long i;
+
+	large_start(&vm, PAGES);
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = 1 + i % HALF;
+	if (process_guest(&vm, GUEST_FILL, 0, PAGES))
+		tap_bail("RAM is not filled");
+	is_traced = trace_begin(MOVED, COPIED);
+	tap_ok(mrm_share_all(), "pairs of equal ones are scanned");
+	large_are(&vm, 0, 0, "pairs");
+	tap_equal(mrm_get("shared_pages"), PAGES, "all is shared");
+	tap_equal(mrm_get("shared_frames"), HALF, "with each other");
+	if (is_traced)
+		tap_equal(trace_sum(MOVED, "copied"), HALF, "one of two is copied");
+	else
+		tap_skip("no histogram of it", "one of two is copied");
+	trace_end(MOVED, COPIED);
+	large_end(&vm, "after equal ones were shared");
 }
 
 static void untouched_are(long pages, const char *what)
@@ -498,6 +528,7 @@ int main(void)
 	test_balloon();
 	test_pinned();
 	test_untouched();
+	test_equal();
 	test_counted();
 	test_split();
 	test_rebuilt();
