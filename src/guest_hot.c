@@ -219,7 +219,7 @@ static struct page *get_small_outside(struct mrm_vm *vm, unsigned long index, u6
 	if (IS_ERR(old) || !mrm_frame_is_large(old))
 		return old;
 	put_page(old);
-	err = mrm_guest_large_break(vm, index, false, false, NULL);
+	err = mrm_guest_large_break(vm, index, NULL, false, NULL);
 	if (err)
 		return ERR_PTR(err);
 	old = get_outside(vm, index, first, last);

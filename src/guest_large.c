@@ -292,12 +292,21 @@ static struct page *lock_frame(struct mrm_vm *vm, unsigned long index)
 	return ERR_PTR(-EBUSY);
 }
 
-/* A shared frame with the same contents, named once more; NULL if there is none. */
-static struct page *find_equal(struct mrm_vm *vm, struct page *part)
+/*
+ * A shared frame with the same contents, named once more; NULL if there is none.  If an equal is
+ * expected, which is not shared yet, one is made, *copies: for when that is scanned, or broken.
+ */
+static struct page *find_equal(struct mrm_vm *vm, struct page *part, mrm_expects_fn *expects,
+			       unsigned int *copies)
 {
-	struct page *shared = mrm_shared_get(mrm_frame_compute_hash(part, vm->salt), vm->salt,
-					     false);
+	u64 hash = mrm_frame_compute_hash(part, vm->salt);
+	struct page *shared = mrm_shared_get(hash, vm->salt, false);
 
+	if (!shared && expects(vm, hash, part)) {
+		shared = mrm_shared_create(vm, hash, vm->salt, part, MOVE_FLAGS);
+		*copies += shared ? 1 : 0;
+		return shared;
+	}
 	if (!shared || mrm_frames_equal(part, shared))
 		return shared;
 	mrm_shared_put(shared);
@@ -308,8 +317,8 @@ static struct page *find_equal(struct mrm_vm *vm, struct page *part)
  * One part: to nothing, or to another frame.  Nobody maps it or has it pinned.  *copies: frames
  * that were had for it.
  */
-static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, bool share,
-		    unsigned int *copies)
+static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part,
+		    mrm_expects_fn *expects, unsigned int *copies)
 {
 	struct page *new;
 
@@ -319,7 +328,7 @@ static int move_out(struct mrm_vm *vm, unsigned long index, struct page *part, b
 		mrm_entry_replace(vm, index, part, NULL);
 		goto left;
 	}
-	new = share ? find_equal(vm, part) : NULL;
+	new = expects ? find_equal(vm, part, expects, copies) : NULL;
 	if (new) {
 		mrm_entry_replace(vm, index, part, mrm_frame_entry(new));
 		goto left;
@@ -369,7 +378,8 @@ static bool has_room(struct page *frame, unsigned long zeroes)
 }
 
 /* Decide, unmap, check the reference count, then read, as in mrm_guest_pages_share(). */
-static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsigned int *freed)
+static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *expects,
+		       unsigned int *freed)
 {
 	struct page *frame = lock_frame(vm, index);
 	unsigned long i, first = first_of(index);
@@ -408,12 +418,13 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 	for (i = 0; i < PARTS && err != -ENOMEM; i++) {
 		if (!has_part(vm, first + i, frame))
 			continue;
-		one = move_out(vm, first + i, frame + i, share, &copies);
+		one = move_out(vm, first + i, frame + i, expects, &copies);
 		err = one ?: err;
 	}
 	if (freed && !*mrm_large_word(frame, MRM_LARGE_LEFT))
 		*freed = left - copies;
 	memalloc_noreclaim_restore(flags);
+	trace_mrm_large_moved(vm->pid, first, left, copies);
 unlock:
 	mrm_frame_unlock(frame);
 	put_page(frame);
@@ -425,7 +436,8 @@ unlock:
  * mrm_guest_large_break() - what a large frame holds gets frames of 4 KiB, or nothing if zero
  * @vm: the VM
  * @index: a guest page that may have a part of one
- * @share: what equals a shared frame gets that; the VM may share, and the share lock is held
+ * @expects: what equals a shared frame gets that, and one is made where an equal is expected; the
+ *	VM may share, and the share lock is held; or NULL
  * @wait: until no other one is being broken
  * @freed: pages that this brought, if all of it has moved out, but for those that others had
  *	left before; may be NULL
@@ -436,8 +448,8 @@ unlock:
  * Return: 0, also if it has none; -EBUSY if it is locked or pinned, or without @wait; -ENOMEM if
  * there was memory for a part of it only; -EHWPOISON.
  */
-int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share, bool wait,
-			  unsigned int *freed)
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *expects,
+			  bool wait, unsigned int *freed)
 {
 	struct page *frame = mrm_entry_frame(xa_load(&vm->pages, index));
 	int err;
@@ -451,7 +463,7 @@ int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share, bo
 		mutex_lock(&breaking);
 	else if (!mutex_trylock(&breaking))
 		return -EBUSY;
-	err = break_frame(vm, index, share, freed);
+	err = break_frame(vm, index, expects, freed);
 	mrm_large_reserve_fill();
 	mutex_unlock(&breaking);
 	return err;

@@ -44,6 +44,9 @@ struct mrm_large_look {
 	unsigned int saves;
 };
 
+/* Is what a part of a VM's holds, of this hash, likely to have an equal? */
+typedef bool mrm_expects_fn(struct mrm_vm *vm, u64 hash, struct page *part);
+
 /* Is a large frame being made of guest pages that this one is of? */
 static inline bool mrm_guest_large_is_rebuilding(const struct mrm_vm *vm, unsigned long index)
 {
@@ -55,8 +58,8 @@ struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf);
 void mrm_guest_large_is_mapped(struct mrm_vm *vm, struct page *frame);
 void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame);
 unsigned long mrm_guest_large_drop(struct mrm_vm *vm, unsigned long first);
-int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, bool share, bool wait,
-			  unsigned int *freed);
+int mrm_guest_large_break(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *expects,
+			  bool wait, unsigned int *freed);
 void mrm_guest_large_fill_reserve(void);
 bool mrm_guest_large_find(struct mrm_vm *vm, unsigned long first, unsigned long *index);
 void mrm_guest_large_unmap(struct mrm_vm *vm, unsigned long index);

@@ -5,10 +5,10 @@
  * The scanner hashes the parts of large frames and leaves them where they are.  A part that
  * holds zeroes would be saved; so would one that equals a frame of 4 KiB, which the frame table
  * tells; and one that equals a part of another large frame.  For these there is a table of marks,
- * four bytes each, one for each part that there is: of a hash, 20 more bits of it, and 12 of
- * whose it was.  Others may take a mark's place, so a part may be overlooked; one in a million is
- * taken for what it is not.  It is an estimate: what is shared is compared, when the frame has
- * been broken.
+ * four bytes each, one for each part that there is: of a hash, 20 more bits of it, 11 of whose it
+ * was, and whether somebody else had it before.  Others may take a mark's place, so a part may be
+ * overlooked; one in a million is taken for what it is not.  It is an estimate: what is shared is
+ * compared, when the frame has been broken.
  */
 #include <linux/hash.h>
 #include <linux/jiffies.h>
@@ -28,8 +28,11 @@
 #define MIN_BITS	12
 #define MAX_BITS	28		/* 1 GiB, of a host with 1 TiB in large frames */
 #define TRY_EVERY	(10 * HZ)	/* jiffies, for more of them */
-#define WHO_BITS	12
-#define WHAT_SHIFT	(64 - (32 - WHO_BITS))
+#define WHO_BITS	11
+#define MET		1U		/* the lowest bit */
+#define WHO_SHIFT	1
+#define WHAT_SHIFT	(WHO_SHIFT + WHO_BITS)
+#define WHAT_BITS	(32 - WHAT_SHIFT)
 
 /* All under the share lock, but for who asks how large they are. */
 static u32 *marks;
@@ -58,22 +61,57 @@ static void make_room(void)
 	WRITE_ONCE(mark_bits, bits);
 }
 
+static u32 *mark_of(u64 hash)
+{
+	return &marks[hash & ((1UL << mark_bits) - 1)];
+}
+
+/* Never 0 for nobody's: where it is, that one is overlooked. */
+static u32 make_mark(struct mrm_vm *vm, u64 hash, struct page *part)
+{
+	return hash >> (64 - WHAT_BITS) << WHAT_SHIFT |
+	       hash_long(mrm_frame_guest_page(part) + hash_64(vm->id, 64), WHO_BITS) << WHO_SHIFT;
+}
+
+/* Another guest page's, of the same hash? */
+static bool is_another(u32 old, u32 mark)
+{
+	return old && (old & ~MET) != mark && old >> WHAT_SHIFT == mark >> WHAT_SHIFT;
+}
+
 /*
  * Has another guest page in a large frame had this hash?  From now on this one has.  It may have
  * had it in another frame, before that was broken.
  */
 static bool meet(struct mrm_vm *vm, u64 hash, struct page *part)
 {
-	u32 *place, mark, old;
+	u32 *place, mark;
+	bool met;
 
 	if (!marks)
 		return false;
-	mark = hash >> WHAT_SHIFT << WHO_BITS |
-	       hash_long(mrm_frame_guest_page(part) + hash_64(vm->id, 64), WHO_BITS);
-	place = &marks[hash & ((1UL << mark_bits) - 1)];
-	old = *place;
-	*place = mark;
-	return old && old != mark && old >> WHO_BITS == mark >> WHO_BITS;
+	mark = make_mark(vm, hash, part);
+	place = mark_of(hash);
+	met = is_another(*place, mark);
+	*place = mark | (met ? MET : 0);
+	return met;
+}
+
+/**
+ * mrm_large_scan_expects() - is a part of a large frame likely to be shared?
+ * @vm: the VM, which may share
+ * @hash: of what is in the part
+ * @part: it
+ *
+ * Context: The share lock is held; does not sleep.
+ * Return: whether somebody else had this hash when it was scanned last.
+ */
+bool mrm_large_scan_expects(struct mrm_vm *vm, u64 hash, struct page *part)
+{
+	u32 mark = make_mark(vm, hash, part), old = marks ? *mark_of(hash) : 0;
+
+	return old == (mark | MET) || is_another(old, mark) ||
+	       mrm_frame_table_has(hash, vm->salt);
 }
 
 /* What has a memory error is not read. */
@@ -146,7 +184,7 @@ void mrm_large_scanned(struct mrm_vm *vm, unsigned long index)
 
 	if (mrm_guest_large_look(vm, index, &look) && !look.broken &&
 	    look.saves * 100 >= READ_ONCE(mrm_large_tunables.break_pct) * MRM_LARGE_PAGES)
-		mrm_guest_large_break(vm, index, true, true, NULL);
+		mrm_guest_large_break(vm, index, mrm_large_scan_expects, true, NULL);
 }
 
 /**

@@ -12,6 +12,7 @@
 #include "guest_file.h"
 #include "guest_large.h"
 #include "guest_page.h"
+#include "large_scan.h"
 #include "salt.h"
 #include "share.h"
 #include "share_pages.h"
@@ -76,7 +77,8 @@ unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigne
  * @index: the guest page; nothing is done if it is in none
  * @freed: as in mrm_guest_large_break()
  *
- * Nothing is copied that equals a shared frame, unless somebody else holds the share lock.
+ * Nothing is copied that equals a shared frame, and of what is likely to have equals only the
+ * first is, unless somebody else holds the share lock.
  *
  * Context: May sleep, but not for memory.
  * Return: as mrm_guest_large_break().
@@ -86,7 +88,8 @@ int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, unsigned int *
 	bool locked = READ_ONCE(vm->cow) && mutex_trylock(&share_lock);
 	bool share = locked && vm->cow && READ_ONCE(vm->share) &&
 		     vm->salt == mrm_salt_effective(vm, vm->named_salt);
-	int err = mrm_guest_large_break(vm, index, share, true, freed);
+	int err = mrm_guest_large_break(vm, index, share ? mrm_large_scan_expects : NULL, true,
+					freed);
 
 	if (locked)
 		mutex_unlock(&share_lock);

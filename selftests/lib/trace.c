@@ -52,6 +52,30 @@ long trace_hits(const char *event)
 }
 
 /**
+ * trace_sum() - the sum of a field over all hits
+ * @event: as for trace_begin()
+ * @field: which, of the trigger's values
+ *
+ * Return: the sum, or -1 if nobody counts.
+ */
+long trace_sum(const char *event, const char *field)
+{
+	static char text[1 << 14];
+	char path[128], key[64], *at;
+	long sum = 0;
+
+	snprintf(path, sizeof(path), EVENTS "%s/hist", event);
+	snprintf(key, sizeof(key), " %s:", field);
+	memset(text, 0, sizeof(text));
+	if (file_read(path, text, sizeof(text) - 1) < 0 || !strstr(text, HITS))
+		return -1;
+	/* Behind what the trigger says. */
+	for (at = strstr(text, "hitcount: "); at && (at = strstr(at, key)); at += strlen(key))
+		sum += atol(at + strlen(key));
+	return sum;
+}
+
+/**
  * trace_end() - count no more
  * @event: as for trace_begin()
  * @trigger: likewise

@@ -12,6 +12,7 @@
 
 bool trace_begin(const char *event, const char *trigger);
 long trace_hits(const char *event);
+long trace_sum(const char *event, const char *field);
 void trace_end(const char *event, const char *trigger);
 void trace_tells(bool begun, const char *event, const char *trigger, long hits, const char *what);
 

@@ -228,6 +228,26 @@ TRACE_EVENT(mrm_large,
 		  __entry->left)
 );
 
+/* Out of a broken one: of its parts so many were copied. */
+TRACE_EVENT(mrm_large_moved,
+	TP_PROTO(pid_t pid, unsigned long first, unsigned int parts, unsigned int copied),
+	TP_ARGS(pid, first, parts, copied),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned long, first)
+		__field(unsigned int, parts)
+		__field(unsigned int, copied)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->first = first;
+		__entry->parts = parts;
+		__entry->copied = copied;
+	),
+	TP_printk("pid=%d address=%#lx parts=%u copied=%u", __entry->pid,
+		  __entry->first << PAGE_SHIFT, __entry->parts, __entry->copied)
+);
+
 /* For a device that did not reach it, or back. */
 TRACE_EVENT(mrm_move,
 	TP_PROTO(pid_t pid, unsigned long index, unsigned long from, unsigned long to),
