@@ -170,6 +170,12 @@ static unsigned int sum_of_bytes(unsigned long word)
 	return sum;
 }
 
+/* By what breaking a frame would save: has all of it been? */
+static bool is_scanned(unsigned long saves)
+{
+	return (saves & ALL_SCANNED) == ALL_SCANNED;
+}
+
 /* From now on so many of its parts are known to hold zeroes.  Context: Any; a full barrier. */
 static void set_untouched(struct mrm_vm *vm, struct page *frame, unsigned long untouched)
 {
@@ -339,11 +345,6 @@ left:
 	return 0;
 }
 
-static bool is_scanned(struct page *frame)
-{
-	return (READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES)) & ALL_SCANNED) == ALL_SCANNED;
-}
-
 /* Parts that hold zeroes, of a frame that nobody maps. */
 static unsigned long count_zeroes(struct mrm_vm *vm, unsigned long first, struct page *frame)
 {
@@ -375,6 +376,7 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 	unsigned long i, first = first_of(index);
 	unsigned int flags, left, copies = 0;
 	int err = 0, one;
+	bool scanned;
 
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
@@ -384,7 +386,8 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 		goto unlock;
 	}
 	/* Of one that was not scanned it is seen below. */
-	if (is_scanned(frame) && !has_room(frame, mrm_guest_large_untouched(frame))) {
+	scanned = is_scanned(READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES)));
+	if (scanned && !has_room(frame, mrm_guest_large_untouched(frame))) {
 		err = -ENOMEM;
 		goto unlock;
 	}
@@ -394,7 +397,7 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, bool share, unsig
 		err = -EBUSY;
 		goto unlock;
 	}
-	if (!is_scanned(frame) && !has_room(frame, 0) &&
+	if (!scanned && !has_room(frame, 0) &&
 	    !has_room(frame, count_zeroes(vm, first, frame))) {
 		err = -ENOMEM;
 		goto unlock;
@@ -535,7 +538,7 @@ bool mrm_guest_large_look(struct mrm_vm *vm, unsigned long index, struct mrm_lar
 		*look = (struct mrm_large_look){
 			.rebuilt = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_REBUILT)),
 			.broken = READ_ONCE(*mrm_large_word(part, MRM_LARGE_IS_BROKEN)),
-			.scanned = (saves & ALL_SCANNED) == ALL_SCANNED,
+			.scanned = is_scanned(saves),
 			.saves = sum_of_bytes(saves),
 		};
 	}

@@ -150,7 +150,7 @@ static int oom(struct notifier_block *nb, unsigned long unused, void *freed)
 		return NOTIFY_OK;
 	if (ask)
 		pages = mrm_reclaim_emergency(waits ? OOM_WAIT : OOM_SHORT, true) >> PAGE_SHIFT;
-	if (!has_helped(mrm_vm_has_mm(current->mm)))
+	if (!has_helped(mrm_vm_has(current->mm)))
 		pages = 0;
 	/* While we waited who had it all may have ended: nobody else has to. */
 	if (ask && !is_short())

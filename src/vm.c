@@ -163,29 +163,6 @@ struct mrm_vm *mrm_vm_next_in_turn(unsigned long *id)
 }
 
 /**
- * mrm_vm_has_mm() - is this the memory of a VM's process?
- * @mm: perhaps; it is only compared
- *
- * Context: Any.
- * Return: whether it is.
- */
-bool mrm_vm_has_mm(const struct mm_struct *mm)
-{
-	unsigned long id;
-	struct mrm_vm *vm;
-	bool has = false;
-
-	rcu_read_lock();
-	xa_for_each(&vms, id, vm) {
-		has = vm->mm == mm;
-		if (has)
-			break;
-	}
-	rcu_read_unlock();
-	return has;
-}
-
-/**
  * mrm_vm_at() - is there a VM at an address?
  * @address: any number
  *

@@ -381,7 +381,6 @@ struct mrm_vm *mrm_vm_of_current(void);
 struct mrm_vm *mrm_vm_of_task(struct task_struct *task, struct mm_struct *mm);
 struct mrm_vm *mrm_vm_next(unsigned long *id);
 struct mrm_vm *mrm_vm_next_in_turn(unsigned long *id);
-bool mrm_vm_has_mm(const struct mm_struct *mm);
 struct mrm_vm *mrm_vm_at(const void *address);
 struct mrm_vm *mrm_vm_of_id(u32 id);
 bool mrm_vm_has(struct mm_struct *mm);

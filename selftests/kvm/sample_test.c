@@ -176,27 +176,34 @@ static void test_estimate(int method, unsigned int b, unsigned int periods)
  * All pages of a VM are in the sample: what is seen is exactly what was touched.
  */
 
+/* Sample all of a VM, and after some periods expect three that see just what is touched. */
+static void expect_exact(pid_t pid, int method, int after, long pages, long touched,
+			 const char *where)
+{
+	struct toucher_sample s[3] = {};
+	int i;
+
+	tune(1, 10000, method);
+	wait_periods(pid, after, 1);
+	toucher_watch();
+	wait_periods(pid, 3, 1);
+	toucher_samples(pid, s, 3);
+	for (i = 0; i < 3; i++) {
+		tap_equal(s[i].n, pages, "%s, %s: all pages are looked at", methods[method], where);
+		tap_equal(s[i].touched, touched, "and those are found that were touched");
+	}
+}
+
 static void test_exact(int method, unsigned int b)
 {
 	const struct vm_config config = { .pages = SMALL, .backing = backings[b] };
-	struct toucher_sample s[3] = {};
 	struct vm_process p;
 	size_t want;
-	int i;
 
 	toucher_start(&p, &config);
 	want = toucher_set(&p, 30, &seed);
 	toucher_touch(&p);
-	tune(1, 10000, method);
-	wait_periods(p.pid, 1, 1);
-	toucher_watch();
-	wait_periods(p.pid, 3, 1);
-	toucher_samples(p.pid, s, 3);
-	for (i = 0; i < 3; i++) {
-		tap_equal(s[i].n, SMALL, "%s, %s: all pages are looked at", methods[method],
-			  backing_words[b]);
-		tap_equal(s[i].touched, want, "and those are found that were touched");
-	}
+	expect_exact(p.pid, method, 1, SMALL, want, backing_words[b]);
 	if (method)
 		tap_ok(mrm_vm_get(p.pid, "sample_faults") >= (long)want * 3,
 		       "to touch them has cost faults");
@@ -454,7 +461,6 @@ static void test_changes(int method)
 static void test_sparse(int method)
 {
 	const struct vm_config config = { .pages = SPARSE * SMALL };
-	struct toucher_sample s[3] = {};
 	struct vm_process p;
 	long was = mrm_get("alloc_guest_large_page");
 	int i;
@@ -467,15 +473,7 @@ static void test_sparse(int method)
 	for (i = 0; i < SPARSE; i++)
 		p.owners[i * SMALL + 37 * i] = 1;
 	toucher_touch(&p);
-	tune(1, 10000, method);
-	wait_periods(p.pid, 2, 1);
-	toucher_watch();
-	wait_periods(p.pid, 3, 1);
-	toucher_samples(p.pid, s, 3);
-	for (i = 0; i < 3; i++) {
-		tap_equal(s[i].n, SPARSE * SMALL, "%s: all pages are looked at", methods[method]);
-		tap_equal(s[i].touched, SPARSE, "and one of each 2 MiB is found");
-	}
+	expect_exact(p.pid, method, 2, SPARSE * SMALL, SPARSE, "one of each 2 MiB");
 	/* The slow average remembers when all was filled. */
 	tap_ok(mrm_vm_wait(p.pid, "active_bytes", 1, 2 * SPARSE * PAGE_SIZE, 2 * MRM_LONG),
 	       "the estimate becomes as small");

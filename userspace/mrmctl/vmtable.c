@@ -15,7 +15,7 @@
 /*
  * How a column is named after -o, headed, and read: from a counter, or, below
  * 0, in a way of its own; which tables have it; whether it shows the counter's growth; and what
- * esxtop calls it.
+ * esxtop calls it: it shows what was touched as well as the estimate that it makes of it.
  */
 static const struct {
 	const char *name;
@@ -24,13 +24,14 @@ static const struct {
 	unsigned int tables;
 	bool rate;
 	const char *esx;
+	const char *esx_too;
 } keys[VM_KEY_NR] = {
 	[VM_KEY_NAME] = { "name", "NAME", -1, LIST | TOP },
 	[VM_KEY_PID] = { "pid", "PID", -1, LIST | TOP },
 	[VM_KEY_SIZE] = { "size", "SIZE", MRM_VM_SIZE_BYTES, TOP, false, "MEMSZ" },
 	[VM_KEY_GRANTED] = { "granted", "GRANTED", MRM_VM_GRANTED_BYTES, TOP, false, "GRANT" },
 	[VM_KEY_TARGET] = { "target", "TARGET", MRM_VM_TARGET_BYTES, TOP, false, "SZTGT" },
-	[VM_KEY_ACTIVE] = { "active", "ACTIVE", MRM_VM_ACTIVE_BYTES, TOP, false, "ACTV" },
+	[VM_KEY_ACTIVE] = { "active", "ACTIVE", MRM_VM_ACTIVE_BYTES, TOP, false, "ACTV", "TCHD" },
 	[VM_KEY_BALLOON] = { "balloon", "BALLOON", MRM_VM_BALLOON_BYTES, TOP, false, "MCTLSZ" },
 	[VM_KEY_BALLOON_TARGET] = { "balloon-target", "BTARGET", MRM_VM_BALLOON_TARGET_BYTES, TOP,
 				    false, "MCTLTGT" },
@@ -71,16 +72,13 @@ bool vm_key_parse(const char *name, enum vm_key *key)
 
 	for (i = 0; i < VM_KEY_NR; i++) {
 		if (strcasecmp(name, keys[i].name) && strcasecmp(name, keys[i].heading) &&
-		    (!keys[i].esx || strcasecmp(name, keys[i].esx)))
+		    (!keys[i].esx || strcasecmp(name, keys[i].esx)) &&
+		    (!keys[i].esx_too || strcasecmp(name, keys[i].esx_too)))
 			continue;
 		*key = i;
 		return true;
 	}
-	/* ESX shows what was touched as well as the estimate that it makes of it. */
-	if (strcasecmp(name, "TCHD"))
-		return false;
-	*key = VM_KEY_ACTIVE;
-	return true;
+	return false;
 }
 
 /**

@@ -38,9 +38,9 @@ static int ask_swap(const char *name, const char *min, const char *max, uint64_t
 	return admission_ask(&list, &domain, &host, 0, why);
 }
 
-/* What one keeps that has 400 MiB, in this state. */
+/* What one keeps that has 400 MiB, in this state, and so much room in its swap file. */
 static uint64_t keeps_with(const struct admission_reach *reach, const char *share_state,
-			   const char *balloon_state)
+			   const char *balloon_state, uint64_t file_mib)
 {
 	struct mrm_vm vm = { 0 };
 
@@ -48,6 +48,7 @@ static uint64_t keeps_with(const struct admission_reach *reach, const char *shar
 	vm.value[MRM_VM_ADOPTED_BYTES] = 400 * MIB;
 	snprintf(vm.text[MRM_VM_STATE], sizeof(vm.text[0]), "%s", share_state);
 	snprintf(vm.text[MRM_VM_BALLOON_STATE], sizeof(vm.text[0]), "%s", balloon_state);
+	vm.value[MRM_VM_SWAP_FREE_PAGES] = file_mib * MIB / MRM_PAGE_SIZE;
 	return kept_by(&vm, reach) / MIB;
 }
 
@@ -55,19 +56,14 @@ static uint64_t keeps(const char *share_state, const char *balloon_state)
 {
 	static const struct admission_reach reach = { .balloon_max = 65, .zip_max = 10 };
 
-	return keeps_with(&reach, share_state, balloon_state);
+	return keeps_with(&reach, share_state, balloon_state, 0);
 }
 
-/* The same, without a balloon, of one whose swap file has so much room. */
 static uint64_t keeps_with_file(uint64_t mib)
 {
-	const struct admission_reach reach = { true, 65, 10 };
-	struct mrm_vm vm = { 0 };
+	static const struct admission_reach reach = { true, 65, 10 };
 
-	vm.value[MRM_VM_SIZE_BYTES] = 400 * MIB;
-	vm.value[MRM_VM_ADOPTED_BYTES] = 400 * MIB;
-	vm.value[MRM_VM_SWAP_FREE_PAGES] = mib * MIB / MRM_PAGE_SIZE;
-	return kept_by(&vm, &reach) / MIB;
+	return keeps_with(&reach, "on", "absent", mib);
 }
 
 static void test_running(void)
@@ -221,7 +217,8 @@ static void test_kept(void)
 		"device), and 1.6 MiB of overhead, but only 101.6 MiB are unreserved; lower the min "
 		"of another",
 		"which is said");
-	tap_ok(keeps_with(&files, "on", "ok") == 0 && keeps_with(&files, "pinned", "ok") == 400,
+	tap_ok(keeps_with(&files, "on", "ok", 0) == 0 &&
+		       keeps_with(&files, "pinned", "ok", 0) == 400,
 	       "so it is with one that runs");
 	tap_ok(!strstr(why, "swap files"), "and that swap files do not help is not");
 	domain.pinned = false;
