@@ -260,7 +260,7 @@ static void test_set(void)
 	run("truncate -s 960M %s/swap; printf %s/swap >%s/vm/1000/swap_file", tree.base, tree.base,
 	    tree.path);
 	expect(0, "", "mrmctl $T set web min=64MiB max=1GiB");
-	expect(0, "keeps its size, 960.0 MiB, until it is started anew: of the 992.0 MiB",
+	expect(0, "has 960.0 MiB, until mrmd has made it larger: of the 992.0 MiB",
 	       "mrmctl $T set web min=32MiB 2>&1");
 	run("printf '\\n' >%s/vm/1000/swap_file", tree.path);
 	expect(0, "", "mrmctl $T set web shares= min= max= large=off share=off");
