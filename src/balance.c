@@ -88,7 +88,8 @@ void mrm_balance_wake(void)
 
 /**
  * mrm_balance_on_change() - be told of new targets
- * @fn: called after the state or targets have changed, and told which.  May sleep.  NULL: no more
+ * @fn: called after the state has changed, or targets or a VM's min or max have, and told which.
+ *	May sleep.  NULL: no more
  */
 void mrm_balance_on_change(void (*fn)(bool state, bool targets))
 {
@@ -318,6 +319,10 @@ static bool set_targets(struct client *clients, const struct mrm_policy_vm *vms,
 
 		take |= set_take(&clients[i], &asked, balloon);
 		changed |= b->target != vms[i].target || b->balloon_target != balloon;
+		/* Whoever makes room for what can be taken from it is told of these, too. */
+		changed |= b->least != b->min || b->most != clients[i].max;
+		b->least = b->min;
+		b->most = clients[i].max;
 		b->size = clients[i].m.size;
 		b->consumed = clients[i].m.consumed;
 		WRITE_ONCE(b->target, vms[i].target);

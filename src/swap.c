@@ -28,8 +28,8 @@
  * struct mrm_swap - a VM's swap file
  * @node: in files, under files_lock
  * @file: open for direct I/O
- * @slots: pages it has room for
  * @lock: of what follows; a leaf
+ * @slots: pages it has room for; more when it has grown
  * @used: a bit for each slot that is not free
  * @block_free: free slots in each BLOCK_SLOTS: so that a search is short, however full
  * @next: where to look for free ones
@@ -42,8 +42,8 @@
 struct mrm_swap {
 	struct list_head node;
 	struct file *file;
-	unsigned long slots;
 	spinlock_t lock;
+	unsigned long slots;
 	unsigned long *used;
 	u16 *block_free;
 	unsigned long next;
@@ -84,6 +84,12 @@ static const char *why_not(const struct file *file)
 	return NULL;
 }
 
+/* How many slots the block has that begins with one. */
+static unsigned long block_slots(const struct mrm_swap *s, unsigned long slot)
+{
+	return min(s->slots - slot, BLOCK_SLOTS);
+}
+
 static void free_swap(struct mrm_swap *s)
 {
 	if (!s)
@@ -91,6 +97,12 @@ static void free_swap(struct mrm_swap *s)
 	kvfree(s->block_free);
 	kvfree(s->used);
 	kfree(s);
+}
+
+static unsigned long slots_of(const struct file *file)
+{
+	return min_t(u64, i_size_read(file->f_mapping->host) >> PAGE_SHIFT,
+		     1UL << MRM_SWAP_SLOT_BITS);
 }
 
 static struct mrm_swap *alloc_swap(struct file *file)
@@ -101,8 +113,7 @@ static struct mrm_swap *alloc_swap(struct file *file)
 	if (!s)
 		return NULL;
 	spin_lock_init(&s->lock);
-	s->slots = min_t(u64, i_size_read(file->f_mapping->host) >> PAGE_SHIFT,
-			 1UL << MRM_SWAP_SLOT_BITS);
+	s->slots = slots_of(file);
 	s->free = s->slots;
 	blocks = DIV_ROUND_UP(s->slots, BLOCK_SLOTS);
 	s->used = kvcalloc(BITS_TO_LONGS(s->slots), sizeof(*s->used), GFP_KERNEL);
@@ -112,7 +123,7 @@ static struct mrm_swap *alloc_swap(struct file *file)
 		return NULL;
 	}
 	for (slot = 0; slot < s->slots; slot += BLOCK_SLOTS)
-		s->block_free[slot / BLOCK_SLOTS] = min(s->slots - slot, BLOCK_SLOTS);
+		s->block_free[slot / BLOCK_SLOTS] = block_slots(s, slot);
 	return s;
 }
 
@@ -127,46 +138,35 @@ static bool in_use(const struct inode *inode)
 	return false;
 }
 
-/**
- * mrm_swap_open() - give a VM its swap file
- * @vm: the VM
- * @fd: of the current process: a file or a block device, open for reading, writing and
- *	direct I/O, that no other VM has
- *
- * Context: May sleep.
- * Return: 0; -EBADF; -EINVAL, with a line in the log; -EBUSY if the VM has one, or
- * another VM has this; -ENOMEM; an error of the file.
- */
-int mrm_swap_open(struct mrm_vm *vm, int fd)
+/* What was written there through the page cache must not be written over us. */
+static int drop_cached(struct file *file, unsigned long slot)
 {
-	struct file *file = fget(fd);
+	return filemap_write_and_wait_range(file->f_mapping, (loff_t)slot << PAGE_SHIFT,
+					    LLONG_MAX) ?:
+	       invalidate_inode_pages2_range(file->f_mapping, slot, -1);
+}
+
+/* A file that a VM is to have.  Return: 0, and the reference is its own, or an error. */
+static int take_file(struct mrm_vm *vm, struct file *file)
+{
 	struct mrm_swap *s;
 	const char *why;
 	int err = 0;
 
-	if (!file)
-		return -EBADF;
-	/* What was written to it through the page cache must not be written over us. */
 	if (S_ISREG(file_inode(file)->i_mode) || S_ISBLK(file_inode(file)->i_mode))
-		err = filemap_write_and_wait(file->f_mapping) ?:
-		      invalidate_inode_pages2(file->f_mapping);
-	if (err) {
-		fput(file);
+		err = drop_cached(file, 0);
+	if (err)
 		return err;
-	}
-	err = -EBUSY;
 	why = why_not(file);
 	if (why) {
 		pr_warn_ratelimited("VM %d (%s): %pD cannot be its swap file: %s\n", vm->pid,
 				    vm->name, file, why);
-		fput(file);
 		return -EINVAL;
 	}
 	s = alloc_swap(file);
-	if (!s) {
-		fput(file);
+	if (!s)
 		return -ENOMEM;
-	}
+	err = -EBUSY;
 	mutex_lock(&files_lock);
 	if (!vm->swap && !in_use(file->f_mapping->host)) {
 		s->file = file;
@@ -176,10 +176,87 @@ int mrm_swap_open(struct mrm_vm *vm, int fd)
 		err = 0;
 	}
 	mutex_unlock(&files_lock);
-	if (err) {
+	if (err)
 		free_swap(s);
-		fput(file);
+	return err;
+}
+
+/*
+ * Have the slots of a larger one, where no slot is used so far; it gets what there was.  Of a file
+ * of 64 GiB 2 MiB are copied.  Context: s->lock.
+ */
+static void extend(struct mrm_swap *s, struct mrm_swap *larger)
+{
+	unsigned long slot;
+
+	bitmap_copy(larger->used, s->used, s->slots);
+	for (slot = 0; slot < s->slots; slot += BLOCK_SLOTS)
+		larger->block_free[slot / BLOCK_SLOTS] -=
+			block_slots(s, slot) - s->block_free[slot / BLOCK_SLOTS];
+	WRITE_ONCE(s->free, s->free + larger->slots - s->slots);
+	WRITE_ONCE(s->slots, larger->slots);
+	swap(s->used, larger->used);
+	swap(s->block_free, larger->block_free);
+}
+
+/*
+ * A VM's file once more: it may have grown.  What is in use of it is read and written meanwhile,
+ * past the page cache, so only what is new of it is dropped there.
+ */
+static int take_growth(struct mrm_vm *vm, struct mrm_swap *s, struct file *file)
+{
+	unsigned long known = READ_ONCE(s->slots), slots = slots_of(file);
+	struct mrm_swap *larger;
+	int err;
+
+	if (slots < known) {
+		pr_warn_ratelimited("VM %d (%s): its swap file %pD has %lu pages, which is less than the %lu it had: it can only grow\n",
+				    vm->pid, vm->name, file, slots, known);
+		return -EINVAL;
 	}
+	if (slots == known)
+		return 0;
+	err = drop_cached(file, known);
+	if (err)
+		return err;
+	larger = alloc_swap(file);
+	if (!larger)
+		return -ENOMEM;
+	spin_lock(&s->lock);
+	/* Somebody else may have told of more meanwhile. */
+	if (larger->slots > s->slots)
+		extend(s, larger);
+	spin_unlock(&s->lock);
+	free_swap(larger);
+	return 0;
+}
+
+/**
+ * mrm_swap_open() - give a VM its swap file, or tell that it has grown
+ * @vm: the VM
+ * @fd: of the current process: a file or a block device, open for reading, writing and
+ *	direct I/O, that no other VM has; or once more the VM's own
+ *
+ * Context: May sleep.
+ * Return: 0; -EBADF; -EINVAL, with a line in the log; -EBUSY if the VM has another one, or
+ * another VM has this; -ENOMEM; an error of the file.
+ */
+int mrm_swap_open(struct mrm_vm *vm, int fd)
+{
+	struct file *file = fget(fd);
+	struct mrm_swap *s = swap_of(vm);
+	int err;
+
+	if (!file)
+		return -EBADF;
+	if (s && s->file->f_mapping->host == file->f_mapping->host) {
+		err = take_growth(vm, s, file);
+		fput(file);
+		return err;
+	}
+	err = take_file(vm, file);
+	if (err)
+		fput(file);
 	return err;
 }
 

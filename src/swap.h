@@ -4,7 +4,7 @@
  *
  * A VM's pages may go to a file that belongs to it alone, on any file system or block
  * device.  Who makes it (mrmd) opens it for direct I/O and hands it over by its file
- * descriptor; it is the VM's until the VM ends.
+ * descriptor; it is the VM's until the VM ends.  When it has grown it is handed over again.
  *
  * A file is slots of a page.  Here they are given out, read and written; what is in
  * them is the guest pages' to know (guest_swap.c).  A slot that could not be written is

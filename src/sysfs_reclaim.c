@@ -85,7 +85,7 @@ static ssize_t vm_swap_file_store(struct mrm_vm *vm, const char *buf, size_t n)
 				       "(a file descriptor)");
 	err = mrm_swap_open(vm, fd);
 	if (err == -EBUSY)
-		pr_warn_ratelimited("%s/swap_file: it has one, or the file is another VM's\n",
+		pr_warn_ratelimited("%s/swap_file: it has another one, or the file is another VM's\n",
 				    kobject_name(&vm->kobj));
 	mrm_balance_wake();
 	return err ?: n;

@@ -124,6 +124,8 @@ enum mrm_balloon_state {
  * @balloon_stuck: it has not for so long that it is not waited for any more
  * @size: guest RAM when targets were last computed
  * @consumed: machine memory it had then
+ * @least: its min then
+ * @most: the most it could get then
  * @target: what it should consume
  * @balloon_target: what its balloon should hold
  */
@@ -138,6 +140,8 @@ struct mrm_balance {
 	bool balloon_stuck;
 	unsigned long size;
 	unsigned long consumed;
+	unsigned long least;
+	unsigned long most;
 	unsigned long target;
 	unsigned long balloon_target;
 };

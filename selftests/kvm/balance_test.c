@@ -380,10 +380,16 @@ static void test_departure(long size)
 		tap_bail("cannot read balances");
 	process_stop(&vms[1]);
 	tap_equal(poll(&fd, 1, MRM_LONG), 1, "who polls balances is woken when another goes");
-	close(fd.fd);
 	tap_ok(mrm_wait("vms", 1, 1, MRM_LONG), "it is gone");
 	rebalance();
 	tap_equal(target(0), size, "the other gets all it is");
+	if (pread(fd.fd, text, sizeof(text), 0) <= 0)
+		tap_bail("cannot read balances");
+	mrm_vm_set(vms[0].pid, "min_bytes", "4096");
+	tap_equal(poll(&fd, 1, MRM_LONG), 1, "and when one has another min");
+	tap_equal(target(0), size, "which changes no target");
+	mrm_vm_set(vms[0].pid, "min_bytes", "0");
+	close(fd.fd);
 	process_start(&vms[1], &config);
 	tap_ok(mrm_vm_wait(vms[1].pid, "target_bytes", 1, size, MRM_LONG),
 	       "one that comes has a target at once");

@@ -19,8 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -316,8 +314,7 @@ static void test_corruption(void)
 /* Root takes the file away under the VM: errors, and no wrong data, also when it is back. */
 static void test_truncated(void)
 {
-	if (system("modprobe -q ext4; mkfs.ext4 -q -F " DISK) || mkdir(MOUNT, 0700) ||
-	    mount(DISK, MOUNT, "ext4", 0, NULL))
+	if (!disk_mount(DISK, MOUNT))
 		tap_bail("no file system on " DISK);
 	if (system("truncate -s 16M " SWAP_FILE))
 		tap_bail("no file");

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "kernel_log.h"
 #include "mrm.h"
 #include "tap.h"
 #include "trace.h"
@@ -27,6 +28,14 @@
 #define THIN_ONES	(2 * PART)	/* like no other, compressible */
 #define ZERO		(3 * PART)
 #define PAGES		(4 * PART)
+
+/* A file that grows; one block of slots is 32768. */
+#define FILE_DISK	"/dev/ram1"
+#define MOUNT		"/tmp/mrm-swap"
+#define SWAP_FILE	MOUNT "/file"
+#define FEW		(2 * PART)
+#define MORE		(5 * PART)
+#define BLOCKS		40000L
 
 #define OUT		"mrm/mrm_swap_out", "hist:keys=pid"
 #define IN		"mrm/mrm_swap_in", "hist:keys=pid"
@@ -121,7 +130,8 @@ static void test_files(void)
 	tap_equal(mrm_vm_get(other.pid, "swap_free_pages"), 0, "nor a free slot");
 	fd = open_disk(O_DIRECT);
 	tap_equal(hand_over(other.pid, fd), -EBUSY, "nor can it have the same");
-	tap_equal(hand_over(vm.pid, fd), -EBUSY, "nor the first a second");
+	tap_equal(hand_over(vm.pid, fd), 0, "the first may be given its own again");
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), DISK_PAGES, "which changes nothing");
 	close(fd);
 	tap_equal(hand_over(other.pid, 1000), -EBADF, "a file that is not open is refused");
 	fd = open_disk(0);
@@ -362,6 +372,135 @@ static void test_full(void)
 	process_stop(&vm);
 }
 
+static void resize(long pages)
+{
+	if (truncate(SWAP_FILE, pages * PAGE_SIZE))
+		tap_bail("no file of %ld pages", pages);
+}
+
+static int tell(void)
+{
+	return disk_hand_over(SWAP_FILE, vm.pid);
+}
+
+/* All of it, or as much as the file has room for; the file has so many pages. */
+static void swap_to(long swapped, long slots, const char *what)
+{
+	tap_ok(wait_until(took, &swapped, MRM_LONG), "%s: what has room is taken", what);
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), swapped, "%s: pages in swap", what);
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), slots - swapped, "%s: slots left", what);
+	mrm_check(what);
+}
+
+static void read_all(long slots, const char *what)
+{
+	tap_equal(process_guest(&vm, GUEST_VERIFY, 0, PAGES), 0, "%s: every byte is right", what);
+	tap_equal(mrm_vm_get(vm.pid, "swapped_pages"), 0, "%s: nothing is in swap", what);
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), slots, "%s: all slots are free", what);
+	mrm_check(what);
+}
+
+/* In the VM's process: the guest reads all, while others go on. */
+static long do_verify(struct vm *v, void *arg)
+{
+	return vm_guest(v, 0, arg);
+}
+
+/* It grows a bit after each piece that is asked for.  Returns how many pages it has then. */
+static long grow_while_written(long slots, long steps)
+{
+	long i, failed = 0;
+
+	for (i = 0; i < steps; i++) {
+		mrm_vm_reclaim(vm.pid, PAGES / steps * PAGE_SIZE);
+		resize(++slots);
+		failed += tell() != 0;
+	}
+	tap_equal(failed, 0, "it grows while it is written");
+	return slots;
+}
+
+static long grow_while_read(long slots, long steps)
+{
+	const struct guest_work work = { .command = GUEST_VERIFY, .count = PAGES };
+	long i, failed = 0;
+
+	process_send(&vm, do_verify, &work, sizeof(work));
+	for (i = 0; i < steps; i++) {
+		slots += 3;
+		resize(slots);
+		failed += tell() != 0;
+	}
+	tap_equal(process_receive(&vm, MRM_LONG), 0, "every byte is right meanwhile");
+	tap_equal(failed, 0, "it grows while it is read");
+	return slots;
+}
+
+static void test_smaller(long slots)
+{
+	const char *const words[] = { "has 1024 pages, which is less than the 80000 it had", NULL };
+	char text[MRM_TEXT];
+
+	kernel_log_from_now();
+	resize(1024);
+	tap_equal(tell(), -EINVAL, "one that has become smaller is refused");
+	tap_ok(wait_until(kernel_log_says, (void *)words, MRM_LONG), "the log names both sizes");
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), slots, "and nothing has changed");
+	tap_ok(!strcmp(mrm_vm_text(vm.pid, "swap_file", text), SWAP_FILE), "it has the file");
+	resize(slots);
+	tap_equal(tell(), 0, "it is as it was");
+}
+
+/* A file is made larger when there is more to be swapped than it was made for. */
+static void test_grown(void)
+{
+	const struct vm_config config = { .pages = PAGES };
+	long slots;
+	size_t i;
+	int fd;
+
+	if (!disk_mount(FILE_DISK, MOUNT))
+		tap_bail("no file system on " FILE_DISK);
+	close(open(SWAP_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	resize(FEW);
+	process_start(&vm, &config);
+	mrm_vm_set(vm.pid, "share", "0");
+	tap_equal(tell(), 0, "a VM has a file with room for half of it");
+	for (i = 0; i < PAGES; i++)
+		vm.states[i] = (8 << 20) + i;
+	tap_equal(process_guest(&vm, GUEST_FILL, 0, PAGES), 0, "it fills its RAM");
+	swap_to(FEW, FEW, "as it was made");
+	tap_equal(tell(), 0, "it is told of the same again");
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), 0, "and has no more");
+	resize(MORE);
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), 0, "nor when the file has grown");
+	tap_equal(tell(), 0, "until it is told");
+	tap_equal(mrm_vm_get(vm.pid, "swap_free_pages"), MORE - FEW, "what is new is free");
+	swap_to(PAGES, MORE, "grown");
+	read_all(MORE, "grown");
+	fd = open_disk(O_DIRECT);
+	tap_equal(hand_over(vm.pid, fd), -EBUSY, "it cannot have another one");
+	close(fd);
+
+	slots = grow_while_written(MORE, 64);
+	swap_to(PAGES, slots, "grown while it was written");
+	slots = grow_while_read(slots, 64);
+	read_all(slots, "grown while it was read");
+
+	resize(BLOCKS);
+	tap_equal(tell(), 0, "it is told of more than a block of slots");
+	swap_to(PAGES, BLOCKS, "two blocks");
+	resize(2 * BLOCKS);
+	tap_equal(tell(), 0, "and of two more");
+	read_all(2 * BLOCKS, "three blocks");
+	test_smaller(2 * BLOCKS);
+	swap_to(PAGES, 2 * BLOCKS, "at last");
+	read_all(2 * BLOCKS, "at last");
+	process_stop(&vm);
+	mrm_nothing_left("after a file that has grown");
+	tap_ok(disk_unmount(MOUNT) && !rmdir(MOUNT), "the file is nobody's");
+}
+
 int main(void)
 {
 	mrm_begin();
@@ -384,5 +523,6 @@ int main(void)
 	test_random();
 	test_full();
 	mrm_nothing_left("after the last");
+	test_grown();
 	return tap_done();
 }

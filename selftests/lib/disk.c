@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -127,6 +128,21 @@ static bool is_unmounted(void *path)
 bool disk_remove(const char *name)
 {
 	return wait_until(is_removed, (void *)name, CLOSED_MS);
+}
+
+/**
+ * disk_mount() - make a file system
+ * @disk: on this disk
+ * @path: where it is mounted; a directory that is made, unless it is there
+ * Return: true if it is there.
+ */
+bool disk_mount(const char *disk, const char *path)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "modprobe -q ext4; mkfs.ext4 -q -F %s", disk);
+	return !system(command) && (!mkdir(path, 0700) || errno == EEXIST) &&
+	       !mount(disk, path, "ext4", 0, NULL);
 }
 
 /**

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A guest without a balloon on less memory than it has: what it does not need goes to a swap
-# file that mrmd made, and comes back, also to who saves it; the file is the guest's as long
-# as it runs, whatever becomes of mrmd, and goes with it.  A guest whose file would not fit
-# is not started, nor is one from which too little can be taken where there are no files.
+# file that mrmd made, and comes back, also to who saves it; the file grows when more is to go
+# there, is the guest's as long as it runs, whatever becomes of mrmd, and goes with it.  A guest
+# whose file would not fit is not started, nor is one from which too little can be taken where
+# there are no files.
 
 # shellcheck disable=SC2317 # check calls what is defined here
 # shellcheck source=lib.sh
@@ -28,13 +29,34 @@ file_of() {
 	cat "$(vm_dir "$1")/swap_file"
 }
 
-# All of max - min, of a mode that only root reads, and a name that says whose it is.
+sets() {
+	"$mrmctl" set "$@"
+}
+
+size_is() {
+	equal "$(stat -c %s "$(file_of "$1")")" "$(($2 << 20))"
+}
+
+# slots_are GUEST MIB - as far as that can be told while pages come and go.
+slots_are() {
+	local slots=$(($(vm_counter "$1" swapped_pages) + $(vm_counter "$1" swap_cached_pages) +
+		$(vm_counter "$1" swap_free_pages)))
+	[ "$slots" -gt $((($2 - 8) << 8)) ] && [ "$slots" -le $((($2 + 7) << 8)) ]
+}
+
+# grows GUEST MIB - to so much, and the kernel uses it.
+grows() {
+	wait_until 30 size_is "$1" "$2" && wait_until 60 slots_are "$1" "$2"
+}
+
+# has_file GUEST MIB - all of max - min, of a mode that only root reads, and a name that says
+# whose it is.
 has_file() {
 	local file
 	wait_until 30 grep -q . "$(vm_dir "$1")/swap_file" || return
 	file=$(file_of "$1")
 	[[ $file = "$files/$1.$(guest_pid "$1")."*.swap ]] &&
-		equal "$(stat -c '%s %a' "$file")" "$((mib << 20)) 600"
+		equal "$(stat -c '%s %a' "$file")" "$(($2 << 20)) 600"
 }
 
 # squeeze GUEST - three quarters of what it has.
@@ -106,8 +128,9 @@ echo 0 >"$mrm/zip_max"
 check "mrmd starts" starts_mrmd
 define b $((2 * mib))
 define a "$mib" --run 'memcheck -t -i 1000 40' --devices "<memballoon model='none'/>"
-check "a guest without a balloon starts" start a
-check "it has a swap file" has_file a
+check "a guest without a balloon is to have 32 MiB always" sets --config a min=32MiB
+check "it starts" start a
+check "it has a swap file" has_file a $((mib - 32))
 check "mrmctl tells so" status "swap files in $files, where " \
 	".swap.directory == \"$files\" and .guests[0].swap == \"yes\""
 check "one whose file does not fit beside it is refused in words" \
@@ -120,18 +143,23 @@ check "every page is accounted for" consistent a
 check "a dump reads what is swapped" dumps_are_equal
 
 file=$(file_of a)
+check "its min is lowered" sets --live a min=16MiB
+check "its file grows" grows a $((mib - 16))
+check "no byte is lost" memcheck_goes_on a
 check "kill -9 of mrmd" mrmd_kill
 check "the kernel has the file locked" in_use "$file"
 check "no byte is lost" memcheck_goes_on a
+check "its min is lowered again" sets --live a min=
 check "mrmd starts again" starts_mrmd
-check "and leaves it alone" memcheck_goes_on a 1
+check "and makes its file larger" grows a "$mib"
+check "but leaves alone what is in it" memcheck_goes_on a 1
 check "it is the guest's file still" equal "$(file_of a)" "$file"
 
 echo 0 >"$mrm/limit_bytes"
 check "the guest is saved" save
 check "its file is gone" wait_until 60 no_files
 check "restored, it goes on" restore
-check "and has another file" has_file a
+check "and has another file" has_file a "$mib"
 
 mrmd_kill
 guest_destroy a

@@ -73,7 +73,7 @@ static void rate_row(struct vm_row *row, const struct mrm_vm *before, uint64_t n
 		if (counter < 0 || !(now->have & before->have & MRM_WANT(counter)))
 			continue;
 		row->rate[key] = sample_rate(now->value[counter], before->value[counter], ns);
-		row->rated |= 1u << key;
+		row->rated |= VM_KEY_BIT(key);
 	}
 }
 

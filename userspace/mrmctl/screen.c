@@ -25,7 +25,7 @@
  * @top: what is shown
  * @first: first VM that is shown, from 0
  * @skipped: columns that are not, from the one after the name on
- * @help: the keys are shown instead of the VMs
+ * @help: the keys are shown instead of the host and the VMs
  * @error: 0 or the error that ends the show
  */
 struct screen {
@@ -46,12 +46,16 @@ static const char *const key_help[] = {
 	"left, right    move through the columns, when the terminal is too narrow",
 	"space      refresh now",
 	"",
-	"GRANTED: holds something; TARGET: should be consumed; ACTIVE: estimated to be used;",
-	"BTARGET: should be in the balloon.  shared: guest pages backed by shared frames;",
-	"common: those frames; saving: the difference.  LARGE: in pages of 2 MiB; HELD: by",
-	"broken ones, for nothing; UNTCHD: of whole ones, zero when they were scanned last;",
-	"ZUSED: for what is zipped.  BAD: of its swap file, cannot be written; LOST: times that a",
-	"page could not be read.  Sizes are in MiB, SCAN/S, BREAK/S and the like in pages.",
+	"GRANTED: holds something; CONSUMED: machine memory for that; TARGET: should be",
+	"consumed; ACTIVE: estimated to be used, ASLOW and AFAST: its averages; BTARGET:",
+	"should be in the balloon.  shared: guest pages backed by shared frames; common:",
+	"those frames; saving: the difference.  LARGE: in pages of 2 MiB; HELD: by",
+	"broken ones, for nothing; UNTCHD: of whole ones, zero when they were scanned",
+	"last.  ZUSED: for what is zipped; MISFIT/S: was not, as it needs too much.",
+	"SWCACHED: in swap and in memory; SWFREE: of its swap file; SWKEPT/S: swapped",
+	"without a write; AHEAD/S: of those read, neighbours; BAD: of its swap file,",
+	"cannot be written; LOST: times that a page could not be read.  Sizes and",
+	"TAKEN/S, by the host, are in MiB, SCAN/S and the like in pages.",
 };
 
 static uint64_t now_ms(void)
@@ -141,14 +145,14 @@ static void draw(struct screen *screen)
 	char line[256];
 
 	erase();
-	for (i = 0; i < SUMMARY_LINES; i++) {
+	for (i = 0; !screen->help && i < SUMMARY_LINES; i++) {
 		top_summary(screen->top, i, line, sizeof(line));
 		put_line(i, line);
 	}
-	if (screen->help)
-		for (i = 0; i < sizeof(key_help) / sizeof(key_help[0]); i++)
-			put_line(HEADING_LINE + i, key_help[i]);
-	else
+	/* In place of the summary, too: 24 lines have room for it. */
+	for (i = 0; screen->help && i < sizeof(key_help) / sizeof(key_help[0]); i++)
+		put_line(i, key_help[i]);
+	if (!screen->help)
 		draw_vms(screen);
 	move(SUMMARY_LINES < LINES ? SUMMARY_LINES : LINES - 1, 0);
 	refresh();

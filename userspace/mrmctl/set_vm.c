@@ -92,7 +92,7 @@ static void refused(void *data, const char *file, const char *value, int error)
 		complain_write(file, error);
 }
 
-/* A swap file was made for the min and max that there were. */
+/* A swap file was made for the min and max that there were; mrmd makes it larger, if it can. */
 static void note_swap(const struct mrm_root *root, const struct mrm_vm *vm)
 {
 	uint64_t min = mrm_vm_u64_or_0(root, vm->pid, "min_bytes");
@@ -104,10 +104,11 @@ static void note_swap(const struct mrm_root *root, const struct mrm_vm *vm)
 	    stat(path, &status) || !S_ISREG(status.st_mode) || max <= min ||
 	    max - min <= (uint64_t)status.st_size)
 		return;
-	complain("note: its swap file keeps its size, %s MiB, until it is started anew: of the %s "
-		 "MiB that may be taken from it now, more than that is not swapped",
-		 mrm_format_mib(a, sizeof(a), status.st_size),
-		 mrm_format_mib(b, sizeof(b), max - min));
+	complain(
+		"note: its swap file has %s MiB, until mrmd has made it larger: of the %s MiB that "
+		"may be taken from it now, more than that is not swapped before",
+		mrm_format_mib(a, sizeof(a), status.st_size),
+		mrm_format_mib(b, sizeof(b), max - min));
 }
 
 static int apply(const struct mrm_root *root, const struct mrm_vm *vm,

@@ -118,10 +118,12 @@ void top_summary(const struct top *top, unsigned int line, char *text, size_t si
 		break;
 	case 1:
 		snprintf(text, size,
-			 "STATE:   %s, %s budget, %s free, %s min free, %" PRIu64 " %% overcommit",
+			 "STATE:   %s, %s budget, %s free, %s min free, %s unreserved, %" PRIu64
+			 " %% overcommit",
 			 *top->now.host.state ? top->now.host.state : "-",
 			 bytes(top, MRM_HOST_BUDGET_BYTES, a), bytes(top, MRM_HOST_FREE_BYTES, b),
 			 bytes(top, MRM_HOST_MIN_FREE_BYTES, c),
+			 bytes(top, MRM_HOST_UNRESERVED_BYTES, d),
 			 value[MRM_HOST_OVERCOMMIT_PERCENT]);
 		break;
 	case 2:
@@ -148,20 +150,25 @@ void top_summary(const struct top *top, unsigned int line, char *text, size_t si
 			 bytes(top, MRM_HOST_ZIPPED_BYTES, b));
 		add_rate(top, MRM_HOST_ZIPS, "zipped", text, size);
 		add_rate(top, MRM_HOST_UNZIPS, "unzipped", text, size);
+		add_rate(top, MRM_HOST_ZIP_MISFITS, "did not fit", text, size);
 		break;
 	case 6:
-		snprintf(text, size, "SWAP:    %s swapped", pages(top, MRM_HOST_SWAPPED_PAGES, a));
+		snprintf(text, size, "SWAP:    %s swapped, %s in memory, too, %" PRIu64 " lost",
+			 pages(top, MRM_HOST_SWAPPED_PAGES, a),
+			 pages(top, MRM_HOST_SWAP_CACHED_PAGES, b), value[MRM_HOST_READ_ERRORS]);
 		add_rate(top, MRM_HOST_SWAP_OUTS, "written", text, size);
+		add_rate(top, MRM_HOST_SWAP_KEPT, "kept", text, size);
 		add_rate(top, MRM_HOST_SWAP_INS, "read", text, size);
+		add_rate(top, MRM_HOST_SWAP_AHEADS, "ahead", text, size);
 		break;
 	case 7:
 		snprintf(text, size,
 			 "LARGE:   %s, %s untouched, %s held by broken ones, %" PRIu64
-			 " broken, %" PRIu64 " rebuilt",
+			 " broken, %" PRIu64 " rebuilt, %" PRIu64 " not had",
 			 mrm_format_mib(a, sizeof(a), value[MRM_HOST_LARGE_PAGES] << 21),
 			 bytes(top, MRM_HOST_LARGE_UNTOUCHED, b),
 			 bytes(top, MRM_HOST_LARGE_HELD, c), value[MRM_HOST_LARGE_BROKEN],
-			 value[MRM_HOST_LARGE_REBUILT]);
+			 value[MRM_HOST_LARGE_REBUILT], value[MRM_HOST_LARGE_FAILED]);
 		break;
 	default:
 		summary_scan(top, text, size);
@@ -222,10 +229,12 @@ const struct command command_top = {
 		"  -n, --iterations N  end after N refreshes\n"
 		"  -d, --delay SECS    between two refreshes, such as 0.5 (default 2)\n"
 		"  -o, --sort COLUMN   sort by a column: saved (default), name, pid, size, granted,\n"
-		"                      target, active, balloon, balloon-target, shared, large, held,\n"
-		"                      untouched, zipped, zip-used, swapped, scan, break, zip, unzip,\n"
-		"                      swap-out, swap-in, block, bad, lost, state; what esxtop calls\n"
-		"                      them is understood, too\n"
+		"                      consumed, target, active, balloon, balloon-target, shared, large,\n"
+		"                      held, untouched, zipped, zip-used, swapped, swap-cached, swap-free,\n"
+		"                      scan, break, zip, unzip, misfit, swap-out, swap-kept, swap-in,\n"
+		"                      swap-ahead, taken, block, bad, lost, overhead, active-slow,\n"
+		"                      active-fast, shares, min, max, state; what esxtop calls them is\n"
+		"                      understood, too\n"
 		"  -r, --reverse       turn the order round\n"
 		"\n"
 		"With --json, it prints one object in a line for every refresh, as with -b.\n",

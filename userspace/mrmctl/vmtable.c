@@ -30,6 +30,7 @@ static const struct {
 	[VM_KEY_PID] = { "pid", "PID", -1, LIST | TOP },
 	[VM_KEY_SIZE] = { "size", "SIZE", MRM_VM_SIZE_BYTES, TOP, false, "MEMSZ" },
 	[VM_KEY_GRANTED] = { "granted", "GRANTED", MRM_VM_GRANTED_BYTES, TOP, false, "GRANT" },
+	[VM_KEY_CONSUMED] = { "consumed", "CONSUMED", MRM_VM_CONSUMED_BYTES, TOP, false, "CNSM" },
 	[VM_KEY_TARGET] = { "target", "TARGET", MRM_VM_TARGET_BYTES, TOP, false, "SZTGT" },
 	[VM_KEY_ACTIVE] = { "active", "ACTIVE", MRM_VM_ACTIVE_BYTES, TOP, false, "ACTV", "TCHD" },
 	[VM_KEY_BALLOON] = { "balloon", "BALLOON", MRM_VM_BALLOON_BYTES, TOP, false, "MCTLSZ" },
@@ -47,15 +48,29 @@ static const struct {
 	[VM_KEY_ZIPPED] = { "zipped", "ZIPPED", MRM_VM_ZIPPED_PAGES, TOP },
 	[VM_KEY_ZIP_USED] = { "zip-used", "ZUSED", MRM_VM_ZIPPED_BYTES, TOP, false, "CACHEUSD" },
 	[VM_KEY_SWAPPED] = { "swapped", "SWAPPED", MRM_VM_SWAPPED_PAGES, TOP, false, "SWCUR" },
+	[VM_KEY_SWAP_CACHED] = { "swap-cached", "SWCACHED", MRM_VM_SWAP_CACHED_PAGES, TOP },
+	[VM_KEY_SWAP_FREE] = { "swap-free", "SWFREE", MRM_VM_SWAP_FREE_PAGES, TOP },
 	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", MRM_VM_SCANNED_PAGES, TOP, true },
 	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", MRM_VM_BROKEN_PAGES, TOP, true },
 	[VM_KEY_ZIP_RATE] = { "zip", "ZIP/S", MRM_VM_ZIPS, TOP, true },
 	[VM_KEY_UNZIP_RATE] = { "unzip", "UNZIP/S", MRM_VM_UNZIPS, TOP, true },
+	[VM_KEY_MISFIT_RATE] = { "misfit", "MISFIT/S", MRM_VM_ZIP_MISFITS, TOP, true },
 	[VM_KEY_SWAP_OUT_RATE] = { "swap-out", "SWOUT/S", MRM_VM_SWAP_OUTS, TOP, true, "SWW/S" },
+	[VM_KEY_SWAP_KEPT_RATE] = { "swap-kept", "SWKEPT/S", MRM_VM_SWAP_KEPT, TOP, true },
 	[VM_KEY_SWAP_IN_RATE] = { "swap-in", "SWIN/S", MRM_VM_SWAP_INS, TOP, true, "SWR/S" },
+	[VM_KEY_SWAP_AHEAD_RATE] = { "swap-ahead", "AHEAD/S", MRM_VM_SWAP_AHEADS, TOP, true },
+	[VM_KEY_RECLAIM_RATE] = { "taken", "TAKEN/S", MRM_VM_RECLAIMED_BYTES, TOP, true },
 	[VM_KEY_BLOCK_RATE] = { "block", "BLOCK/S", MRM_VM_BLOCKS, TOP, true },
 	[VM_KEY_SWAP_BAD] = { "bad", "BAD", MRM_VM_SWAP_BAD_PAGES, TOP },
 	[VM_KEY_LOST] = { "lost", "LOST", MRM_VM_READ_ERRORS, TOP },
+	[VM_KEY_OVERHEAD] = { "overhead", "OVERHEAD", MRM_VM_OVERHEAD_BYTES, TOP, false, "OVHD" },
+	[VM_KEY_ACTIVE_SLOW] = { "active-slow", "ASLOW", MRM_VM_ACTIVE_SLOW_BYTES, TOP, false,
+				 "ACTVS" },
+	[VM_KEY_ACTIVE_FAST] = { "active-fast", "AFAST", MRM_VM_ACTIVE_FAST_BYTES, TOP, false,
+				 "ACTVF" },
+	[VM_KEY_SHARES] = { "shares", "SHARES", MRM_VM_SHARES, TOP, false, "ASHRS" },
+	[VM_KEY_MIN] = { "min", "MIN", MRM_VM_MIN_BYTES, TOP, false, "AMIN" },
+	[VM_KEY_MAX] = { "max", "MAX", MRM_VM_MAX_BYTES, TOP, false, "AMAX" },
 	[VM_KEY_STATE] = { "state", "STATE", -1, LIST | TOP },
 };
 
@@ -113,7 +128,7 @@ int vm_key_rate(enum vm_key key)
  */
 int vm_sort_option(const struct vm_view *view, const char *name, enum vm_key *key)
 {
-	char known[256] = "";
+	char known[VM_KEY_NR * 32] = "";
 	enum vm_key found;
 	size_t i;
 
@@ -157,7 +172,7 @@ void vm_view_init(struct vm_view *view, enum vm_table_kind kind, size_t name_max
 static bool has_value(const struct vm_row *row, enum vm_key key)
 {
 	if (keys[key].rate)
-		return row->rated & (1u << key);
+		return row->rated & VM_KEY_BIT(key);
 	if (keys[key].counter < 0)
 		return true;
 	return row->vm->have & MRM_WANT(keys[key].counter);
@@ -234,8 +249,12 @@ static void add_rate(struct mrm_table *table, const struct vm_row *row, enum vm_
 {
 	char text[MRM_UNIT_MAX] = "-";
 
-	if (row->rated & (1u << key))
-		snprintf(text, sizeof(text), "%.0f", row->rate[key]);
+	if (row->rated & VM_KEY_BIT(key)) {
+		if (mrm_vm_counters[keys[key].counter].unit == MRM_BYTES)
+			mrm_format_mib(text, sizeof(text), row->rate[key]);
+		else
+			snprintf(text, sizeof(text), "%.0f", row->rate[key]);
+	}
 	mrm_table_add(table, text);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "table.h"
 #include "vm.h"
@@ -14,6 +15,7 @@ enum vm_key {
 	VM_KEY_PID,
 	VM_KEY_SIZE,
 	VM_KEY_GRANTED,
+	VM_KEY_CONSUMED,
 	VM_KEY_TARGET,
 	VM_KEY_ACTIVE,
 	VM_KEY_BALLOON,
@@ -30,18 +32,34 @@ enum vm_key {
 	VM_KEY_ZIPPED,
 	VM_KEY_ZIP_USED,
 	VM_KEY_SWAPPED,
+	VM_KEY_SWAP_CACHED,
+	VM_KEY_SWAP_FREE,
 	VM_KEY_SCAN_RATE,
 	VM_KEY_BREAK_RATE,
 	VM_KEY_ZIP_RATE,
 	VM_KEY_UNZIP_RATE,
+	VM_KEY_MISFIT_RATE,
 	VM_KEY_SWAP_OUT_RATE,
+	VM_KEY_SWAP_KEPT_RATE,
 	VM_KEY_SWAP_IN_RATE,
+	VM_KEY_SWAP_AHEAD_RATE,
+	VM_KEY_RECLAIM_RATE,
 	VM_KEY_BLOCK_RATE,
 	VM_KEY_SWAP_BAD,
 	VM_KEY_LOST,
+	VM_KEY_OVERHEAD,
+	VM_KEY_ACTIVE_SLOW,
+	VM_KEY_ACTIVE_FAST,
+	VM_KEY_SHARES,
+	VM_KEY_MIN,
+	VM_KEY_MAX,
 	VM_KEY_STATE,
 	VM_KEY_NR,
 };
+
+/* A set of columns. */
+#define VM_KEY_BIT(key) (1ull << (key))
+_Static_assert(VM_KEY_NR <= 64, "a bit for each");
 
 /**
  * enum vm_table_kind - which table of VMs
@@ -70,7 +88,12 @@ enum vm_table_kind {
 	 MRM_WANT(MRM_VM_BLOCKED_VCPUS) | MRM_WANT(MRM_VM_LARGE_PAGES) |                           \
 	 MRM_WANT(MRM_VM_LARGE_HELD) | MRM_WANT(MRM_VM_BLOCKS) | MRM_WANT(MRM_VM_SWAP_BAD_PAGES) | \
 	 MRM_WANT(MRM_VM_READ_ERRORS) | MRM_WANT(MRM_VM_ZIPPED_BYTES) |                            \
-	 MRM_WANT(MRM_VM_LARGE_UNTOUCHED))
+	 MRM_WANT(MRM_VM_LARGE_UNTOUCHED) | MRM_WANT(MRM_VM_SWAP_CACHED_PAGES) |                   \
+	 MRM_WANT(MRM_VM_SWAP_FREE_PAGES) | MRM_WANT(MRM_VM_ZIP_MISFITS) |                         \
+	 MRM_WANT(MRM_VM_SWAP_KEPT) | MRM_WANT(MRM_VM_SWAP_AHEADS) |                               \
+	 MRM_WANT(MRM_VM_RECLAIMED_BYTES) | MRM_WANT(MRM_VM_OVERHEAD_BYTES) |                      \
+	 MRM_WANT(MRM_VM_ACTIVE_SLOW_BYTES) | MRM_WANT(MRM_VM_ACTIVE_FAST_BYTES) |                 \
+	 MRM_WANT(MRM_VM_SHARES) | MRM_WANT(MRM_VM_MIN_BYTES) | MRM_WANT(MRM_VM_MAX_BYTES))
 
 /**
  * struct vm_row - a row of a table of VMs
@@ -80,7 +103,7 @@ enum vm_table_kind {
  */
 struct vm_row {
 	const struct mrm_vm *vm;
-	unsigned int rated;
+	uint64_t rated;
 	double rate[VM_KEY_NR];
 };
 

@@ -404,6 +404,8 @@ void guests_balance(void)
 	for (guest = guests; guest; guest = guest->next)
 		aim(guest);
 	drive();
+	/* Or a VM has another min or max. */
+	swap_bounds();
 }
 
 /**

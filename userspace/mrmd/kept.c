@@ -81,7 +81,7 @@ uint64_t kept_by(const struct mrm_vm *vm, const struct admission_reach *reach)
 		return value[MRM_VM_CONSUMED_BYTES];
 	if (keeps_all(vm))
 		return value[MRM_VM_SIZE_BYTES];
-	/* A file that is there stays as large as it is, whatever max and min are now. */
+	/* A file has room for what it has been made for, until it has been made larger. */
 	own.swap &= !file && !swap_is_missing(vm);
 	kept = admission_kept(value[MRM_VM_SIZE_BYTES], has_balloon(vm), &own);
 	return kept > file ? kept - file : 0;

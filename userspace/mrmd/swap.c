@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Which VM has which swap file.  Each VM gets one, of its max less its min, when both are
- * known: made here, and handed over.  The kernel has it open as long as it may write to it,
- * whatever becomes of us; then it is wiped.  So are those that an mrmd before us has left
- * behind.  A file that cannot be locked is in use, whatever else we think of it, and is
- * left alone (swap_file.c).
+ * known: made here, and handed over; when these are further apart later, made larger, and handed
+ * over again.  The kernel has it open as long as it may write to it, whatever becomes of us; then
+ * it is wiped.  So are those that an mrmd before us has left behind.  A file that cannot be locked
+ * is in use, whatever else we think of it, and is not wiped (swap_file.c).
  *
- * To make a large file, or to wipe it, takes its time: in threads of their own (work.h).
+ * To make a large file, or a larger one of it, or to wipe it, takes its time: in threads of their
+ * own (work.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,6 +41,7 @@
  * @SWAP_NEW: a VM without a file, whose max and min may not be known yet
  * @SWAP_MAKING: its file is being made
  * @SWAP_GIVEN: the kernel has it
+ * @SWAP_GROWING: the kernel has it, and it is being made larger
  * @SWAP_NONE: the VM has none: it needs none, or it could not be had
  * @SWAP_LEFT: a file whose VM has ended, or is not known
  * @SWAP_WIPING: it is being wiped
@@ -49,6 +51,7 @@ enum swap_state {
 	SWAP_NEW,
 	SWAP_MAKING,
 	SWAP_GIVEN,
+	SWAP_GROWING,
 	SWAP_NONE,
 	SWAP_LEFT,
 	SWAP_WIPING,
@@ -57,7 +60,7 @@ enum swap_state {
 
 /**
  * struct swap - a VM's swap, or a file that nobody needs
- * @work: makes or wipes the file
+ * @work: makes the file, makes it larger, or wipes it
  * @next: another one, or NULL
  * @state: where it is
  * @name: of the file in the directory, or empty
@@ -67,7 +70,9 @@ enum swap_state {
  * @min: likewise
  * @adopted: likewise: of its memory, what can be taken from it
  * @since_ms: they have been the same since then
- * @bytes: how large the file is to be, as far as that is known
+ * @bytes: how large the file is to be at the least, as far as that is known
+ * @given: how large the kernel knows it to be; 0: an mrmd before us handed it over
+ * @size: how large it was when it was to be made larger
  * @fd: the file, between making it and handing it over
  * @error: what came of @work, negative
  * @said: the error that the log has
@@ -85,6 +90,8 @@ struct swap {
 	uint64_t adopted;
 	uint64_t since_ms;
 	uint64_t bytes;
+	uint64_t given;
+	uint64_t size;
 	int fd;
 	int error;
 	int said;
@@ -201,7 +208,8 @@ static void take_back(struct swap *swap)
 	look_soon();
 }
 
-static void hand_over(struct swap *swap)
+/* Returns 0 or an error; -ENODEV when the VM has ended. */
+static int give(struct swap *swap)
 {
 	char number[16];
 	int error = -ENODEV;
@@ -210,10 +218,20 @@ static void hand_over(struct swap *swap)
 	if (module_root())
 		error = mrm_vm_write(module_root(), &swap->vm, "swap_file", number);
 	close(swap->fd);
+	return error;
+}
+
+static void hand_over(struct swap *swap)
+{
+	int error = give(swap);
+
 	if (!error) {
+		swap->given = swap->bytes;
 		log_info("guest %s: swap file %s/%s of %" PRIu64 " MiB", swap->guest, path,
 			 swap->name, swap->bytes >> 20);
 		swap->state = SWAP_GIVEN;
+		/* It may need more by now. */
+		look_soon();
 		return;
 	}
 	/* One that has ended meanwhile needs none. */
@@ -283,17 +301,85 @@ static void meet(const struct mrm_vm *vm)
 		swap->vm = *vm;
 }
 
-static void make(struct swap *swap)
+static uint64_t size_now(const struct swap *swap, uint64_t *size)
+{
+	struct stat st;
+
+	if (!*swap->name || fstatat(dir, swap->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if ((uint64_t)st.st_size > *size)
+		*size = st.st_size;
+	return st.st_blocks * 512ull;
+}
+
+static void read_guest(struct swap *swap)
 {
 	if (mrm_vm_read_text(module_root(), swap->vm.pid, "name", swap->guest, sizeof(swap->guest)))
 		*swap->guest = '\0';
-	swap->error = swap_file_name(swap->name, swap->guest, swap->vm.pid);
+}
+
+/* In the log one without a name has a number. */
+static void call_guest(struct swap *swap)
+{
 	if (!*swap->guest)
 		snprintf(swap->guest, sizeof(swap->guest), "pid:%d", (int)swap->vm.pid);
+}
+
+static void make(struct swap *swap)
+{
+	read_guest(swap);
+	swap->error = swap_file_name(swap->name, swap->guest, swap->vm.pid);
+	call_guest(swap);
 	if (swap->error)
 		make_done(&swap->work);
 	else
 		start(swap, SWAP_MAKING, make_run, make_done);
+}
+
+static void grow_run(struct work *work)
+{
+	struct swap *swap = of_work(work);
+
+	swap->fd = swap_file_grow(dir, swap->name, swap->bytes);
+	swap->error = swap->fd < 0 ? swap->fd : 0;
+}
+
+/* The kernel has the file as it was, whatever came of it. */
+static void grow_done(struct work *work)
+{
+	struct swap *swap = of_work(work);
+
+	swap->state = SWAP_GIVEN;
+	if (!swap->error)
+		swap->error = give(swap);
+	if (!swap->error || swap->error == -ENODEV)
+		look_soon();
+	if (swap->error == -ENODEV) {
+		/* Its VM has ended meanwhile. */
+		swap->error = 0;
+	} else if (!swap->error) {
+		swap->given = swap->size > swap->bytes ? swap->size : swap->bytes;
+		if (swap->given > swap->size)
+			log_info("guest %s: swap file %s/%s has grown from %" PRIu64 " to %" PRIu64
+				 " MiB",
+				 swap->guest, path, swap->name, swap->size >> 20,
+				 swap->given >> 20);
+	} else if (swap->error != swap->said) {
+		log_error("guest %s: its swap file in %s stays at %" PRIu64
+			  " MiB, and is to have %" PRIu64 ": %s",
+			  swap->guest, path, swap->size >> 20, swap->bytes >> 20,
+			  strerror(-swap->error));
+	}
+	swap->said = swap->error;
+}
+
+static void grow(struct swap *swap)
+{
+	read_guest(swap);
+	call_guest(swap);
+	swap->size = 0;
+	size_now(swap, &swap->size);
+	start(swap, SWAP_GROWING, grow_run, grow_done);
 }
 
 /*
@@ -331,6 +417,27 @@ static void settle(struct swap *swap)
 	}
 }
 
+/* Never smaller: what is swapped would have to be read first. */
+static bool is_too_small(const struct swap *swap)
+{
+	return swap->bytes > swap->given;
+}
+
+/* The kernel has its file: is that large enough?  Returns whether to look again soon. */
+static bool review(struct swap *swap)
+{
+	if (has_changed(swap))
+		swap->error = 0;
+	if (!is_too_small(swap))
+		return false;
+	if (now_ms() - swap->since_ms < SETTLED_MS)
+		return true;
+	/* Else libvirt will tell, and then it is looked at. */
+	if (guests_settled(&swap->vm))
+		grow(swap);
+	return false;
+}
+
 /* Returns whether to look again soon. */
 static bool look_at(struct swap *swap, const struct mrm_vms *vms)
 {
@@ -353,8 +460,12 @@ static bool look_at(struct swap *swap, const struct mrm_vms *vms)
 	case SWAP_LEFT:
 		swap->state = ended ? SWAP_LEFT : SWAP_GIVEN;
 		swap->tried = false;
-		return ended;
+		/* It needs no more room than it has. */
+		if (ended)
+			swap->bytes = 0;
+		return ended || review(swap);
 	case SWAP_MAKING:
+	case SWAP_GROWING:
 	case SWAP_WIPING:
 	case SWAP_KEPT:
 		break;
@@ -385,22 +496,34 @@ void swap_vms(const struct mrm_vms *vms)
 	wipe_next();
 }
 
+/**
+ * swap_bounds() - the max or min of a VM may be another
+ *
+ * When it stays so, it is seen what the VM needs.  What could not be done is not tried again before
+ * VMs come or go.
+ */
+void swap_bounds(void)
+{
+	bool again = false;
+	struct swap *swap;
+
+	for (swap = swaps; module_root() && swap; swap = swap->next) {
+		if ((swap->state != SWAP_GIVEN && swap->state != SWAP_NONE) || !has_changed(swap))
+			continue;
+		again = true;
+		swap->error = 0;
+		if (swap->state == SWAP_NONE)
+			swap->state = SWAP_NEW;
+	}
+	if (again)
+		look_soon();
+}
+
 static void look_again(int id, void *data)
 {
 	(void)data;
 	virEventUpdateTimeout(id, -1);
 	guests_swap();
-}
-
-static uint64_t size_now(const struct swap *swap, uint64_t *size)
-{
-	struct stat st;
-
-	if (!*swap->name || fstatat(dir, swap->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	if ((uint64_t)st.st_size > *size)
-		*size = st.st_size;
-	return st.st_blocks * 512ull;
 }
 
 /**
@@ -430,8 +553,9 @@ bool swap_is_missing(const struct mrm_vm *vm)
  * swap_room() - room for the swap files of VMs to come
  * @room: receives how much there is
  *
- * What a file still lacks is not there for another: it is being made, or its file system
- * gives it room only when it is written to.
+ * What a file still lacks is not there for another: it is being made, or to be made larger, or its
+ * file system gives it room only when it is written to.  One that could not be made larger does
+ * without.
  *
  * Return: false when there is no swap.
  */
@@ -444,7 +568,7 @@ bool swap_room(struct swap_room *room)
 		return false;
 	*room = (struct swap_room){ .directory = path, .free = swap_directory_free(dir) };
 	for (swap = swaps; swap; swap = swap->next) {
-		size = swap->bytes;
+		size = swap->state == SWAP_GIVEN && swap->error ? 0 : swap->bytes;
 		has = size_now(swap, &size);
 		room->kept += swap->state == SWAP_KEPT;
 		if (swap->state == SWAP_WIPING)
@@ -473,6 +597,7 @@ const char *swap_word(const struct mrm_vm *vm)
 	case SWAP_MAKING:
 		return "making";
 	case SWAP_GIVEN:
+	case SWAP_GROWING:
 		return "yes";
 	default:
 		break;

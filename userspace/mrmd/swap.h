@@ -23,6 +23,7 @@ struct swap_room {
 
 int swap_init(const char *directory);
 void swap_vms(const struct mrm_vms *vms);
+void swap_bounds(void);
 bool swap_is_used(void);
 bool swap_is_missing(const struct mrm_vm *vm);
 bool swap_room(struct swap_room *room);

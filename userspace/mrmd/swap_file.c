@@ -96,16 +96,16 @@ static int create(int dir, const char *name)
 	return error;
 }
 
-/* All of it is there, so that there is room when it is needed. */
-static int fill(int dir, int fd, uint64_t bytes)
+/* All of it from @size on is there, so that there is room when it is needed. */
+static int fill(int dir, int fd, uint64_t size, uint64_t bytes)
 {
 	int result;
 
 	/* Do not fill the disk only to find that it does not suffice. */
-	if (swap_directory_free(dir) < bytes)
+	if (swap_directory_free(dir) < bytes - size)
 		return -ENOSPC;
 	do {
-		result = fallocate(fd, 0, 0, bytes);
+		result = fallocate(fd, 0, size, bytes - size);
 	} while (result < 0 && errno == EINTR);
 	/* Not every file system can: then there is what others leave. */
 	if (result < 0 && errno == EOPNOTSUPP)
@@ -130,7 +130,7 @@ int swap_file_make(int dir, const char *name, uint64_t bytes)
 
 	if (fd < 0)
 		return fd;
-	error = fill(dir, fd, bytes);
+	error = fill(dir, fd, 0, bytes);
 	if (!error)
 		return fd;
 	unlinkat(dir, name, 0);
@@ -178,16 +178,52 @@ static int overwrite(int fd, const char *zeroes)
 	return error;
 }
 
-/* Ours alone, and nobody uses it. */
-static int claim(int fd)
+/* Ours alone. */
+static int check_file(int fd, struct stat *st)
 {
+	if (fstat(fd, st) < 0)
+		return -errno;
+	if (!S_ISREG(st->st_mode) || st->st_nlink != 1 || st->st_uid != geteuid())
+		return -EPERM;
+	return 0;
+}
+
+static int open_file(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 ? fd : errno == ELOOP ? -EPERM : -errno;
+}
+
+/**
+ * swap_file_grow() - make a file larger that the kernel uses
+ * @dir: the directory
+ * @name: of the file
+ * @bytes: how large it is to be at the least
+ *
+ * It may take long.
+ *
+ * Return: a file descriptor, which the kernel takes for that file; -EPERM when it is not what we
+ * make; -ENOSPC, or another negative error, and then it is as large as before.
+ */
+int swap_file_grow(int dir, const char *name, uint64_t bytes)
+{
+	int fd = open_file(dir, name), error;
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
-		return -EPERM;
-	return lock(fd);
+	if (fd < 0)
+		return fd;
+	error = check_file(fd, &st);
+	if (!error && (uint64_t)st.st_size < bytes) {
+		error = fill(dir, fd, st.st_size, bytes);
+		/* Some of it may be there, of which the kernel has not been told. */
+		if (error && ftruncate(fd, st.st_size) < 0)
+			error = -errno;
+	}
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
 }
 
 /**
@@ -204,12 +240,16 @@ static int claim(int fd)
 int swap_file_wipe(int dir, const char *name)
 {
 	/* Directly, or the zeroes would take the memory that guests wait for. */
-	int fd = openat(dir, name, O_RDWR | O_DIRECT | O_NOFOLLOW | O_CLOEXEC), error;
+	int fd = open_file(dir, name), error;
 	void *zeroes = NULL;
+	struct stat st;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : errno == ELOOP ? -EPERM : -errno;
-	error = claim(fd);
+		return fd == -ENOENT ? 0 : fd;
+	error = check_file(fd, &st);
+	/* Nobody uses it. */
+	if (!error)
+		error = lock(fd);
 	if (!error)
 		error = -posix_memalign(&zeroes, BLOCK, WIPE_BYTES);
 	if (!error) {

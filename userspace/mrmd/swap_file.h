@@ -13,6 +13,7 @@
 int swap_file_name(char name[SWAP_NAME_MAX], const char *vm, pid_t pid);
 bool swap_file_is(const char *name);
 int swap_file_make(int dir, const char *name, uint64_t bytes);
+int swap_file_grow(int dir, const char *name, uint64_t bytes);
 int swap_file_wipe(int dir, const char *name);
 int swap_directory_open(const char *path, char *why, size_t size);
 uint64_t swap_directory_free(int dir);

@@ -260,7 +260,7 @@ static void test_set(void)
 	run("truncate -s 960M %s/swap; printf %s/swap >%s/vm/1000/swap_file", tree.base, tree.base,
 	    tree.path);
 	expect(0, "", "mrmctl $T set web min=64MiB max=1GiB");
-	expect(0, "keeps its size, 960.0 MiB, until it is started anew: of the 992.0 MiB",
+	expect(0, "has 960.0 MiB, until mrmd has made it larger: of the 992.0 MiB",
 	       "mrmctl $T set web min=32MiB 2>&1");
 	run("printf '\\n' >%s/vm/1000/swap_file", tree.path);
 	expect(0, "", "mrmctl $T set web shares= min= max= large=off share=off");
@@ -292,17 +292,24 @@ static void test_batch(void)
 	tree_write(&tree, "zipped_pages", "512");
 	tree_write(&tree, "zip_bytes", "1048576");
 	tree_write(&tree, "swapped_pages", "256");
+	tree_write(&tree, "swap_cached_pages", "128");
+	tree_write(&tree, "read_errors", "2");
+	tree_write(&tree, "vm/1000/min_bytes", "0");
+	tree_write(&tree, "vm/1000/shares", "1000");
 	tree_write(&tree, "vm/1000/balloon_bytes", "3145728");
 	tree_write(&tree, "vm/1000/balloon_target_bytes", "4194304");
 	expect(0, "PSHARE:", "mrmctl top -b -n 2 -d 0.1 $T");
 	tap_has(output, "MEMCTL:  3.0 held by balloons, 4.0 should be\n", "balloons are summed up");
 	tap_has(output, "ZIP:     2.0 zipped, 1.0 needed for it", "what is zipped");
-	tap_has(output, "SWAP:    1.0 swapped", "what is in swap");
+	tap_has(output, "SWAP:    1.0 swapped, 0.5 in memory, too, 2 lost", "what is in swap");
+	tap_has(output, " 0 written/s, 0 kept/s, 0 read/s, 0 ahead/s", "and what comes and goes");
 	tap_has(output, "LARGE:   24.0, 0.0 untouched, 0.0 held by broken ones, 5 broken, ",
 		"large pages of the host");
 	tap_has(output, "   24.0   0.0 ", "large pages are shown in MiB");
 	tap_has(output, "rates follow", "the first refresh has no rates");
 	tap_has(output, "0 pages/s scanned", "the second has");
+	second = strstr(strstr(output, "rates follow"), "pages/s scanned");
+	tap_ok(second && !strstr(second, "  - "), "and then a VM has a value in each column");
 	tap_ok(!run("mrmctl top -b --json -n 2 -d 0.1 $T"), "top as JSON");
 	second = strchr(output, '\n');
 	tap_ok(second && strchr(second + 1, '\n') == output + strlen(output) - 1,

@@ -75,6 +75,9 @@ static void check_swap(const char *text)
 		"mrm_vm_swap_bad_bytes{vm=\"swaps\",pid=\"8\"} 24576",
 		"mrm_vm_swap_ins_total{vm=\"swaps\",pid=\"8\"} 7",
 		"mrm_vm_swap_aheads_total{vm=\"swaps\",pid=\"8\"} 2",
+		"mrm_vm_swap_kept_total{vm=\"swaps\",pid=\"8\"} 11",
+		"mrm_vm_swap_cached_bytes{vm=\"swaps\",pid=\"8\"} 49152",
+		"mrm_vm_zip_misfits_total{vm=\"swaps\",pid=\"8\"} 13",
 		"mrm_vm_read_errors_total{vm=\"swaps\",pid=\"8\"} 1",
 		"mrm_vm_swap_outs_total{vm=\"swaps\",pid=\"8\"} 8",
 		"mrm_vm_blocked_vcpus{vm=\"swaps\",pid=\"8\"} 9",
@@ -219,6 +222,9 @@ void test_metrics(const char *source)
 	tree_write(&tree, "vm/8/swap_bad_pages", "6");
 	tree_write(&tree, "vm/8/swap_ins", "7");
 	tree_write(&tree, "vm/8/swap_aheads", "2");
+	tree_write(&tree, "vm/8/swap_kept", "11");
+	tree_write(&tree, "vm/8/swap_cached_pages", "12");
+	tree_write(&tree, "vm/8/zip_misfits", "13");
 	tree_write(&tree, "vm/8/read_errors", "1");
 	tree_write(&tree, "vm/8/swap_outs", "8");
 	tree_write(&tree, "vm/8/blocked_vcpus", "9");

@@ -60,7 +60,7 @@ static bool see(int terminal, const char *part)
  */
 static void press(int terminal, const char *keys, const char *part, const char *what)
 {
-	char all[64];
+	char all[128];
 	int length = snprintf(all, sizeof(all), "%s%s", keys, *part ? "\f" : "");
 
 	seen_length = 0;
@@ -145,9 +145,10 @@ void test_screen(const char *mrmctl)
 	tap_ok(see(terminal, "PSHARE"), "another one");
 	press(terminal, "", "NAME", "80 columns show the first");
 	tap_ok(!memmem(seen, seen_length, "SWIN/S", 6), "but not the last");
-	press(terminal, SEVEN(RIGHT) SEVEN(RIGHT), "SWIN/S", "the right arrow goes there");
+	press(terminal, SEVEN(RIGHT) SEVEN(RIGHT) SEVEN(RIGHT), "SWIN/S",
+	      "the right arrow goes there");
 	tap_ok(see(terminal, "guest49"), "names stay");
-	press(terminal, SEVEN(LEFT) SEVEN(LEFT), "GRANTED", "and the left one back");
+	press(terminal, SEVEN(LEFT) SEVEN(LEFT) SEVEN(LEFT), "GRANTED", "and the left one back");
 	close(terminal);
 	alarm(PATIENCE / 1000);
 	waitpid(child, &status, 0);

@@ -24,6 +24,9 @@
 
 #define BYTES (3ull << 20)
 
+/* Of a VM that was there before. */
+#define BEFORE "a.12.23456789abcdef01.swap"
+
 static bool exists(int dir, const char *name)
 {
 	struct stat st;
@@ -121,6 +124,36 @@ static void test_file(int dir, const char *name)
 	       "one without room leaves nothing");
 }
 
+/* One that the kernel has, and writes to. */
+static void test_grow(int dir, const char *name)
+{
+	int used = swap_file_make(dir, name, BYTES), fd;
+	struct stat st;
+
+	tap_ok(used >= 0 && fill_pages(used), "a file is in use");
+	fd = swap_file_grow(dir, name, 2 * BYTES);
+	tap_ok(fd >= 0 && !fstat(fd, &st) && st.st_size == 2 * BYTES, "it grows");
+	tap_ok(st.st_blocks * 512ull >= 2 * BYTES, "and has its room");
+	tap_ok(fcntl(fd, F_GETFL) & O_DIRECT, "for direct I/O");
+	close(fd);
+	tap_ok(swap_file_wipe(dir, name) == -EBUSY, "it is in use as before");
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	tap_ok(page_is(fd, 4096, 's') && page_is(fd, BYTES - 4096, 's') && page_is(fd, BYTES, 0),
+	       "with what is in it");
+	close(fd);
+	tap_ok(swap_file_grow(dir, name, 1ull << 60) == -ENOSPC, "where there is no room");
+	tap_ok(!fstat(used, &st) && st.st_size == 2 * BYTES, "it stays as it is");
+	fd = swap_file_grow(dir, name, BYTES);
+	tap_ok(fd >= 0 && !fstat(fd, &st) && st.st_size == 2 * BYTES, "it never shrinks");
+	close(fd);
+	close(used);
+	tap_ok(!swap_file_wipe(dir, name), "all of it is wiped");
+	tap_ok(swap_file_grow(dir, name, BYTES) == -ENOENT, "one that is gone is not made anew");
+	tap_ok(!symlinkat("other", dir, name) && swap_file_grow(dir, name, BYTES) == -EPERM,
+	       "a link is not followed");
+	unlinkat(dir, name, 0);
+}
+
 static void test_not_ours(int dir, const char *name)
 {
 	int fd = openat(dir, "precious", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -158,8 +191,8 @@ static void go_on(int ms)
 		virEventRunDefaultImpl();
 }
 
-/* An mrmd before us has left files behind, one of which the kernel still has. */
-static void test_left(const char *path, int dir)
+/* An mrmd before us has left files behind, of which the kernel still has @before and another. */
+static void test_left(const char *path, int dir, int *before)
 {
 	int used = swap_file_make(dir, "a.1.0123456789abcdef.swap", BYTES);
 	int left = swap_file_make(dir, "a.1.123456789abcdef0.swap", BYTES);
@@ -167,7 +200,8 @@ static void test_left(const char *path, int dir)
 	struct mrm_vms none = { 0 };
 	struct swap_room room;
 
-	tap_ok(used >= 0 && left >= 0 && other >= 0, "files are left behind");
+	*before = swap_file_make(dir, BEFORE, BYTES);
+	tap_ok(used >= 0 && left >= 0 && other >= 0 && *before >= 0, "files are left behind");
 	close(left);
 	close(other);
 	tap_ok(!swap_room(&room), "there is no swap");
@@ -226,43 +260,112 @@ static uint64_t keeps(pid_t pid)
 	return kept;
 }
 
+/* The kernel was told something of a VM's file since the last time. */
+static bool is_told(const struct tree *tree, const char *file)
+{
+	char text[MRM_TEXT_MAX];
+	bool told;
+
+	tree_read(tree, file, text, sizeof(text));
+	told = strtol(text, NULL, 10) > 2;
+	tree_write(tree, file, "a file");
+	return told;
+}
+
+/* A VM has the file @before of an mrmd before us, who may not have told the kernel of all of it. */
+static void test_before(const struct tree *tree, const char *path, int before)
+{
+	char file[PATH_MAX];
+	off_t size = 0;
+
+	tree_add_vm(tree, 12, "before", 0);
+	snprintf(file, sizeof(file), "%s/%s", path, BEFORE);
+	tree_write(tree, "vm/12/swap_file", file);
+	tree_write(tree, "vm/12/max_bytes", "3145728");
+	tap_ok(!module_init(tree->path), "a VM is there, and its file");
+	go_on(5000);
+	tap_ok(count_files(path, &size) == 1 && size == BYTES, "which is large enough");
+	tap_ok(is_told(tree, "vm/12/swap_file"), "the kernel is told how large");
+	tree_write(tree, "vm/12/max_bytes", "6291456");
+	guests_swap();
+	go_on(5000);
+	tap_ok(count_files(path, &size) == 1 && size == 2 * BYTES, "it grows");
+	tap_ok(is_told(tree, "vm/12/swap_file"), "and the kernel is told");
+	tree_remove_vm(tree, 12);
+	close(before);
+	guests_swap();
+	go_on(3500);
+	tap_ok(!count_files(path, &size), "it goes with its VM");
+}
+
+/* A VM that has a file of 4 MiB gets another max and min. */
+static void test_growing(const struct tree *tree, const char *path)
+{
+	struct swap_room room;
+	off_t size = 0;
+
+	tap_ok(is_told(tree, "vm/7/swap_file"), "the kernel has its file");
+	tree_write(tree, "vm/7/min_bytes", "2097152");
+	swap_bounds();
+	go_on(5000);
+	tap_ok(count_files(path, &size) == 1 && size == 6 << 20, "its file grows when min is less");
+	tap_ok(is_told(tree, "vm/7/swap_file"), "and the kernel is told");
+	tree_write(tree, "vm/7/max_bytes", "4194304");
+	swap_bounds();
+	go_on(5000);
+	tap_ok(count_files(path, &size) == 1 && size == 6 << 20, "it does not shrink");
+	tap_ok(!is_told(tree, "vm/7/swap_file"), "of which the kernel is not told");
+	tree_write(tree, "vm/7/max_bytes", "1152921504606846976");
+	tree_write(tree, "vm/7/adopted_bytes", "1152921504606846976");
+	swap_bounds();
+	tap_ok(swap_room(&room) && !room.free, "for one that is very large there may be no room");
+	go_on(5000);
+	tap_ok(count_files(path, &size) == 1 && size == 6 << 20, "then it stays as it is");
+	tap_ok(!is_told(tree, "vm/7/swap_file"), "and the kernel is not told");
+	tap_ok(swap_room(&room) && room.free, "nor are others kept from theirs");
+	tree_write(tree, "vm/7/adopted_bytes", "10485760");
+	swap_bounds();
+	go_on(5000);
+	tap_ok(count_files(path, &size) == 1 && size == 10 << 20,
+	       "when less is wanted it is tried again");
+	tap_ok(is_told(tree, "vm/7/swap_file"), "and the kernel is told again");
+}
+
 /* VMs of a made-up kernel, which takes any number for a file. */
-static void test_vms(const char *path)
+static void test_vms(const struct tree *tree, const char *path)
 {
 	struct swap_room room;
 	char text[MRM_TEXT_MAX];
-	struct tree tree;
 	off_t size = 0;
 
-	tree_make(&tree);
-	tree_add_vm(&tree, 7, "a/b", 0);
-	tree_write(&tree, "vm/7/swap_file", "");
-	tree_write(&tree, "vm/7/max_bytes", "8388608");
-	tree_add_vm(&tree, 8, "large", 0);
-	tree_write(&tree, "vm/8/swap_file", "");
-	tree_write(&tree, "vm/8/max_bytes", "1152921504606846976");
-	tree_write(&tree, "vm/8/adopted_bytes", "1152921504606846976");
-	tree_add_vm(&tree, 9, "all", 0);
-	tree_write(&tree, "vm/9/swap_file", "");
-	tree_write(&tree, "vm/9/max_bytes", "8388608");
-	tree_write(&tree, "vm/9/min_bytes", "8388608");
-	tree_add_vm(&tree, 10, "old module", 0);
-	tree_add_vm(&tree, 11, "huge pages", 0);
-	tree_write(&tree, "vm/11/swap_file", "");
-	tree_write(&tree, "vm/11/max_bytes", "8388608");
-	tree_write(&tree, "vm/11/adopted_bytes", "0");
-	tap_ok(!module_init(tree.path), "there are VMs");
+	tree_add_vm(tree, 7, "a/b", 0);
+	tree_write(tree, "vm/7/swap_file", "");
+	tree_write(tree, "vm/7/max_bytes", "8388608");
+	tree_add_vm(tree, 8, "large", 0);
+	tree_write(tree, "vm/8/swap_file", "");
+	tree_write(tree, "vm/8/max_bytes", "1152921504606846976");
+	tree_write(tree, "vm/8/adopted_bytes", "1152921504606846976");
+	tree_add_vm(tree, 9, "all", 0);
+	tree_write(tree, "vm/9/swap_file", "");
+	tree_write(tree, "vm/9/max_bytes", "8388608");
+	tree_write(tree, "vm/9/min_bytes", "8388608");
+	tree_add_vm(tree, 10, "old module", 0);
+	tree_add_vm(tree, 11, "huge pages", 0);
+	tree_write(tree, "vm/11/swap_file", "");
+	tree_write(tree, "vm/11/max_bytes", "8388608");
+	tree_write(tree, "vm/11/adopted_bytes", "0");
+	guests_vms();
 	tap_ok(!count_files(path, &size), "whose min and max may not be known");
 	tap_ok(swap_room(&room) && !room.free, "room that one waits for is not free");
-	tree_write(&tree, "vm/7/min_bytes", "4194304");
+	tree_write(tree, "vm/7/min_bytes", "4194304");
 	go_on(7000);
 	tap_ok(count_files(path, &size) == 1 && size == 4194304,
 	       "one has a file, as large as it is");
-	tree_read(&tree, "vm/7/swap_file", text, sizeof(text));
+	tree_read(tree, "vm/7/swap_file", text, sizeof(text));
 	tap_ok(strtol(text, NULL, 10) > 2, "which the kernel has");
-	tree_read(&tree, "vm/8/swap_file", text, sizeof(text));
+	tree_read(tree, "vm/8/swap_file", text, sizeof(text));
 	tap_text(text, "\n", "one without room has none");
-	tree_read(&tree, "vm/11/swap_file", text, sizeof(text));
+	tree_read(tree, "vm/11/swap_file", text, sizeof(text));
 	tap_text(text, "\n", "nor has one from which nothing can be taken");
 	tap_ok(swap_room(&room) && room.free, "and does not keep others from theirs");
 	tap_ok(keeps(7) == 0, "all can be taken from one that has a file");
@@ -271,18 +374,18 @@ static void test_vms(const char *path)
 	guests_swap();
 	go_on(500);
 	tap_ok(count_files(path, &size) == 1, "nobody gets a second one");
-	tree_write(&tree, "vm/9/min_bytes", "4194304");
-	tree_write(&tree, "vm/11/adopted_bytes", "8388608");
+	test_growing(tree, path);
+	tree_write(tree, "vm/9/min_bytes", "4194304");
+	tree_write(tree, "vm/11/adopted_bytes", "8388608");
 	guests_swap();
 	go_on(7000);
 	tap_ok(count_files(path, &size) == 3, "who needed none gets one when that has changed");
-	tree_remove_vm(&tree, 7);
-	tree_remove_vm(&tree, 9);
-	tree_remove_vm(&tree, 11);
+	tree_remove_vm(tree, 7);
+	tree_remove_vm(tree, 9);
+	tree_remove_vm(tree, 11);
 	guests_swap();
 	go_on(3500);
 	tap_ok(!count_files(path, &size), "when their VMs have ended they are wiped");
-	tree_remove(&tree);
 }
 
 /**
@@ -291,7 +394,8 @@ static void test_vms(const char *path)
 void test_swap(void)
 {
 	char base[] = "/tmp/mrmd-swap-XXXXXX", path[64], command[128], why[128];
-	int dir;
+	struct tree tree;
+	int dir, before;
 
 	if (!mkdtemp(base) || virEventRegisterDefaultImpl() < 0 || work_init())
 		exit(2);
@@ -303,9 +407,13 @@ void test_swap(void)
 	} else {
 		test_directories(base);
 		test_file(dir, "a.1.0123456789abcdef.swap");
+		test_grow(dir, "a.1.0123456789abcdef.swap");
 		test_not_ours(dir, "a.1.0123456789abcdef.swap");
-		test_left(path, dir);
-		test_vms(path);
+		test_left(path, dir, &before);
+		tree_make(&tree);
+		test_before(&tree, path, before);
+		test_vms(&tree, path);
+		tree_remove(&tree);
 	}
 	snprintf(command, sizeof(command), "rm -r %s", base);
 	if (system(command))

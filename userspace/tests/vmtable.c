@@ -24,7 +24,7 @@ static void make_rows(void)
 		vms[i].value[MRM_VM_SAVED_PAGES] = 256 * (i + 1);
 		vms[i].value[MRM_VM_ADOPTED_BYTES] = 1 << 20;
 		rows[i].vm = &vms[i];
-		rows[i].rated = i != 1 ? ~0u : 0;
+		rows[i].rated = i != 1 ? ~0ull : 0;
 		rows[i].rate[VM_KEY_SCAN_RATE] = 10 * i;
 	}
 	vms[2].have &= ~MRM_WANT(MRM_VM_SAVED_PAGES);
@@ -87,21 +87,37 @@ static void test_print(void)
 	vms[2].value[MRM_VM_BLOCKED_VCPUS] = 1;
 	vms[2].value[MRM_VM_SWAP_BAD_PAGES] = 128;
 	vms[2].value[MRM_VM_READ_ERRORS] = 3;
+	vms[2].value[MRM_VM_SWAP_CACHED_PAGES] = 384;
+	vms[2].value[MRM_VM_SWAP_FREE_PAGES] = 640;
+	rows[2].rate[VM_KEY_MISFIT_RATE] = 11;
+	rows[2].rate[VM_KEY_SWAP_KEPT_RATE] = 12;
+	rows[2].rate[VM_KEY_SWAP_AHEAD_RATE] = 13;
+	rows[2].rate[VM_KEY_RECLAIM_RATE] = 14 << 19;
+	vms[0].value[MRM_VM_CONSUMED_BYTES] = 250 << 20;
+	vms[0].value[MRM_VM_SHARES] = 1000;
 	vms[2].have &= ~MRM_WANT(MRM_VM_TARGET_BYTES);
-	check_table(
-		VM_TABLE_TOP,
-		"NAME  PID   SIZE  GRANTED  TARGET  ACTIVE  BALLOON  BTARGET  SHARED  SAVED"
-		"  LARGE  HELD  UNTCHD  ZIPPED  ZUSED  SWAPPED  SCAN/S  BREAK/S  ZIP/S"
-		"  UNZIP/S  SWOUT/S  SWIN/S  BLOCK/S  BAD  LOST  STATE\n"
-		"-     100  512.0    300.0   200.0   100.0     50.0    312.0     0.0    1.0"
-		"    0.0   0.0     0.0     3.0    1.0      0.0       0        0      0        0        0       0        0  0.0     0  on\n"
-		"db    101    0.0      0.0     0.0     0.0      0.0      0.0     0.0    2.0"
-		"    4.0   1.5     1.3     0.0    0.0      0.0       -        -      -        -        -       -        -  0.0     0"
-		"  on; not adopted: hugetlb\n"
-		"web   102    0.0      0.0       -     0.0      0.0      0.0     0.0      -"
-		"      -   0.0     0.0     0.0    0.0      7.0      20        0      0        0        0       0        0  0.5     3"
-		"  blocked; on\n",
-		"the VMs in top");
+	check_table(VM_TABLE_TOP,
+		    "NAME  PID   SIZE  GRANTED  CONSUMED  TARGET  ACTIVE  BALLOON  BTARGET"
+		    "  SHARED  SAVED  LARGE  HELD  UNTCHD  ZIPPED  ZUSED  SWAPPED  SWCACHED"
+		    "  SWFREE  SCAN/S  BREAK/S  ZIP/S  UNZIP/S  MISFIT/S  SWOUT/S  SWKEPT/S"
+		    "  SWIN/S  AHEAD/S  TAKEN/S  BLOCK/S  BAD  LOST  OVERHEAD  ASLOW  AFAST"
+		    "  SHARES  MIN  MAX  STATE\n"
+		    "-     100  512.0    300.0     250.0   200.0   100.0     50.0    312.0"
+		    "     0.0    1.0    0.0   0.0     0.0     3.0    1.0      0.0       0.0"
+		    "     0.0       0        0      0        0         0        0         0"
+		    "       0        0      0.0        0  0.0     0       0.0    0.0    0.0"
+		    "    1000  0.0  0.0  on\n"
+		    "db    101    0.0      0.0       0.0     0.0     0.0      0.0      0.0"
+		    "     0.0    2.0    4.0   1.5     1.3     0.0    0.0      0.0       0.0"
+		    "     0.0       -        -      -        -         -        -         -"
+		    "       -        -        -        -  0.0     0       0.0    0.0    0.0"
+		    "       0  0.0  0.0  on; not adopted: hugetlb\n"
+		    "web   102    0.0      0.0       0.0       -     0.0      0.0      0.0"
+		    "     0.0      -      -   0.0     0.0     0.0    0.0      7.0       1.5"
+		    "     2.5      20        0      0        0        11        0        12"
+		    "       0       13      7.0        0  0.5     3       0.0    0.0    0.0"
+		    "       0  0.0  0.0  blocked; on\n",
+		    "the VMs in top");
 }
 
 /**
@@ -115,12 +131,19 @@ void test_vmtable(void)
 	for (i = 0; i < VM_KEY_NR; i++)
 		all &= vm_key_parse(vm_key_name(i), &key) && key == i;
 	tap_ok(all, "columns are known by their names");
+	tap_ok(vm_key_parse("swap-cached", &key) && key == VM_KEY_SWAP_CACHED &&
+		       vm_key_parse("swap-kept", &key) && key == VM_KEY_SWAP_KEPT_RATE &&
+		       vm_key_parse("swap-ahead", &key) && key == VM_KEY_SWAP_AHEAD_RATE &&
+		       vm_key_parse("misfit", &key) && key == VM_KEY_MISFIT_RATE,
+	       "those of swap, too");
 	tap_ok(vm_key_parse("SCAN/S", &key) && key == VM_KEY_SCAN_RATE, "and by their headings");
 	tap_ok(vm_key_parse("mctlsz", &key) && key == VM_KEY_BALLOON &&
 		       vm_key_parse("SWR/s", &key) && key == VM_KEY_SWAP_IN_RATE &&
 		       vm_key_parse("SHRDSVD", &key) && key == VM_KEY_SAVED &&
 		       vm_key_parse("CACHEUSD", &key) && key == VM_KEY_ZIP_USED &&
-		       vm_key_parse("TCHD", &key) && key == VM_KEY_ACTIVE,
+		       vm_key_parse("TCHD", &key) && key == VM_KEY_ACTIVE &&
+		       vm_key_parse("CNSM", &key) && key == VM_KEY_CONSUMED &&
+		       vm_key_parse("AMIN", &key) && key == VM_KEY_MIN,
 	       "and by what esxtop calls them");
 	tap_ok(!vm_key_parse("", &key) && !vm_key_parse("sav", &key), "and by nothing else");
 
