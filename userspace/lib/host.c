@@ -19,6 +19,8 @@ const struct mrm_counter mrm_host_counters[MRM_HOST_NR] = {
 	[MRM_HOST_INELIGIBLE_PAGES] = { "ineligible_pages", MRM_PAGES, "Ineligible for sharing" },
 	[MRM_HOST_SCANNED_PAGES] = { "scanned_pages", MRM_COUNT, "Pages scanned", true },
 	[MRM_HOST_BROKEN_PAGES] = { "broken_pages", MRM_COUNT, "Copy-on-write breaks", true },
+	[MRM_HOST_OWNED_PAGES] = { "owned_pages", MRM_COUNT, "Shared by name alone, made own",
+				   true },
 	[MRM_HOST_DISCARDED_PAGES] = { "discarded_pages", MRM_COUNT, "Pages discarded", true },
 	[MRM_HOST_FULL_SCANS] = { "full_scans", MRM_COUNT, "Full scans", true },
 	[MRM_HOST_SCAN_CPU_NS] = { "scan_cpu_ns", MRM_NS, "CPU time of the scanner", true },

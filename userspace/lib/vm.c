@@ -29,6 +29,7 @@ const struct mrm_counter mrm_vm_counters[MRM_VM_NR] = {
 	[MRM_VM_INELIGIBLE_PAGES] = { "ineligible_pages", MRM_PAGES, "Ineligible for sharing" },
 	[MRM_VM_SCANNED_PAGES] = { "scanned_pages", MRM_COUNT, "Pages scanned", true },
 	[MRM_VM_BROKEN_PAGES] = { "broken_pages", MRM_COUNT, "Copy-on-write breaks", true },
+	[MRM_VM_OWNED_PAGES] = { "owned_pages", MRM_COUNT, "Shared by name alone, made own", true },
 	[MRM_VM_DISCARDED_PAGES] = { "discarded_pages", MRM_COUNT, "Pages discarded", true },
 	[MRM_VM_FULL_SCANS] = { "full_scans", MRM_COUNT, "Full scans", true },
 	[MRM_VM_SCAN_CPU_NS] = { "scan_cpu_ns", MRM_NS, "CPU time of the scanner", true },

@@ -38,10 +38,10 @@ static int print_json(const struct top *top)
 	struct json_object *host = json_from_host(&top->now.host);
 	struct json_object *vms = json_object_new_array();
 	static const enum mrm_host_counter rates[] = {
-		MRM_HOST_SCANNED_PAGES,	  MRM_HOST_BROKEN_PAGES, MRM_HOST_ZIPS,
-		MRM_HOST_UNZIPS,	  MRM_HOST_ZIP_MISFITS,	 MRM_HOST_SWAP_OUTS,
-		MRM_HOST_SWAP_KEPT,	  MRM_HOST_SWAP_INS,	 MRM_HOST_SWAP_AHEADS,
-		MRM_HOST_RECLAIMED_BYTES,
+		MRM_HOST_SCANNED_PAGES, MRM_HOST_BROKEN_PAGES,	  MRM_HOST_OWNED_PAGES,
+		MRM_HOST_ZIPS,		MRM_HOST_UNZIPS,	  MRM_HOST_ZIP_MISFITS,
+		MRM_HOST_SWAP_OUTS,	MRM_HOST_SWAP_KEPT,	  MRM_HOST_SWAP_INS,
+		MRM_HOST_SWAP_AHEADS,	MRM_HOST_RECLAIMED_BYTES,
 	};
 	double rate;
 	bool known;

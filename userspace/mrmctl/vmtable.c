@@ -52,6 +52,7 @@ static const struct {
 	[VM_KEY_SWAP_FREE] = { "swap-free", "SWFREE", MRM_VM_SWAP_FREE_PAGES, TOP },
 	[VM_KEY_SCAN_RATE] = { "scan", "SCAN/S", MRM_VM_SCANNED_PAGES, TOP, true },
 	[VM_KEY_BREAK_RATE] = { "break", "BREAK/S", MRM_VM_BROKEN_PAGES, TOP, true },
+	[VM_KEY_OWN_RATE] = { "own", "OWN/S", MRM_VM_OWNED_PAGES, TOP, true },
 	[VM_KEY_ZIP_RATE] = { "zip", "ZIP/S", MRM_VM_ZIPS, TOP, true },
 	[VM_KEY_UNZIP_RATE] = { "unzip", "UNZIP/S", MRM_VM_UNZIPS, TOP, true },
 	[VM_KEY_MISFIT_RATE] = { "misfit", "MISFIT/S", MRM_VM_ZIP_MISFITS, TOP, true },

@@ -89,6 +89,7 @@ static void test_print(void)
 	vms[2].value[MRM_VM_READ_ERRORS] = 3;
 	vms[2].value[MRM_VM_SWAP_CACHED_PAGES] = 384;
 	vms[2].value[MRM_VM_SWAP_FREE_PAGES] = 640;
+	rows[2].rate[VM_KEY_OWN_RATE] = 5;
 	rows[2].rate[VM_KEY_MISFIT_RATE] = 11;
 	rows[2].rate[VM_KEY_SWAP_KEPT_RATE] = 12;
 	rows[2].rate[VM_KEY_SWAP_AHEAD_RATE] = 13;
@@ -99,22 +100,22 @@ static void test_print(void)
 	check_table(VM_TABLE_TOP,
 		    "NAME  PID   SIZE  GRANTED  CONSUMED  TARGET  ACTIVE  BALLOON  BTARGET"
 		    "  SHARED  SAVED  LARGE  HELD  UNTCHD  ZIPPED  ZUSED  SWAPPED  SWCACHED"
-		    "  SWFREE  SCAN/S  BREAK/S  ZIP/S  UNZIP/S  MISFIT/S  SWOUT/S  SWKEPT/S"
+		    "  SWFREE  SCAN/S  BREAK/S  OWN/S  ZIP/S  UNZIP/S  MISFIT/S  SWOUT/S  SWKEPT/S"
 		    "  SWIN/S  AHEAD/S  TAKEN/S  BLOCK/S  BAD  LOST  OVERHEAD  ASLOW  AFAST"
 		    "  SHARES  MIN  MAX  STATE\n"
 		    "-     100  512.0    300.0     250.0   200.0   100.0     50.0    312.0"
 		    "     0.0    1.0    0.0   0.0     0.0     3.0    1.0      0.0       0.0"
-		    "     0.0       0        0      0        0         0        0         0"
+		    "     0.0       0        0      0      0        0         0        0         0"
 		    "       0        0      0.0        0  0.0     0       0.0    0.0    0.0"
 		    "    1000  0.0  0.0  on\n"
 		    "db    101    0.0      0.0       0.0     0.0     0.0      0.0      0.0"
 		    "     0.0    2.0    4.0   1.5     1.3     0.0    0.0      0.0       0.0"
-		    "     0.0       -        -      -        -         -        -         -"
+		    "     0.0       -        -      -      -        -         -        -         -"
 		    "       -        -        -        -  0.0     0       0.0    0.0    0.0"
 		    "       0  0.0  0.0  on; not adopted: hugetlb\n"
 		    "web   102    0.0      0.0       0.0       -     0.0      0.0      0.0"
 		    "     0.0      -      -   0.0     0.0     0.0    0.0      7.0       1.5"
-		    "     2.5      20        0      0        0        11        0        12"
+		    "     2.5      20        0      5      0        0        11        0        12"
 		    "       0       13      7.0        0  0.5     3       0.0    0.0    0.0"
 		    "       0  0.0  0.0  blocked; on\n",
 		    "the VMs in top");
