@@ -274,7 +274,8 @@ static void test_equal(void)
 	large_are(&vm, 0, 0, "pairs");
 	tap_equal(mrm_get("shared_frames"), HALF, "with each other");
 	if (is_traced)
-		tap_equal(trace_sum(MOVED, "copied"), HALF, "one of two is copied");
+		/* Of some it is not known: others have taken the place of their marks. */
+		tap_between(trace_sum(MOVED, "copied"), HALF, HALF * 5 / 4, "one of two is copied");
 	else
 		tap_skip("no histogram of it", "one of two is copied");
 	trace_end(MOVED, COPIED);
