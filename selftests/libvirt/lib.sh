@@ -371,6 +371,16 @@ disk_mount() {
 		mount -o loop "$image" "$2" && chmod 700 "$2"
 }
 
+# swap_give GUEST DISK - make a disk or a file its swap file, without mrmd.
+swap_give() {
+	# shellcheck disable=SC2016 # Perl's variables
+	perl -MFcntl -e 'my ($swap, $to);
+		sysopen($swap, $ARGV[0], O_RDWR | O_DIRECT) && open($to, ">", $ARGV[1]) &&
+		print($to fileno($swap)) && close($to) or die("$ARGV[0]: $!\n")' \
+		"$2" "$(vm_dir "$1")/swap_file" &&
+		vm_text_is "$1" swap_file "$2"
+}
+
 memcheck_passes() {
 	grep -c -s -E '^(memcheck|transfer): pass .* ok' "$guest_logs/$1.log"
 }

@@ -3,13 +3,16 @@
 #
 # Live migration between two QEMUs on this host.  libvirt refuses to migrate to
 # where it is, so both are started here, with the arguments that libvirt uses,
-# and driven by QMP.
+# and driven by QMP.  Much of the guest is zipped, or in swap, and is read again by
+# who migrates it: first while the guest runs, and then while it stands still, so
+# that nobody else reads it.
 
 # shellcheck disable=SC2317 # check calls what is defined here
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mib=128
+much=1000		# pages
 dir=/run/mrm/migrate
 
 # By name of the QEMU: its process, and the pipes to it.
@@ -70,17 +73,19 @@ migration_ended() {
 	qmp "$1" query-migrate | jq -e '.return.status | . == "completed" or . == "failed"'
 }
 
-running() {
-	equal "$(qmp "$1" query-status | jq -r .return.status)" running
+status_is() {
+	equal "$(qmp "$1" query-status | jq -r .return.status)" "$2"
 }
 
-# migrate FROM TO - with guest memory changing all the time.
+# migrate FROM TO - with guest memory changing all the time, if it runs.
 migrate() {
+	local status
+	status=$(qmp "$1" query-status | jq -r .return.status)
 	qmp "$1" migrate-set-parameters '{"downtime-limit": 3000, "max-bandwidth": 1000000000}' &&
 		qmp "$1" migrate "{\"uri\": \"unix:$dir/$2.migrate\"}" &&
 		wait_until 120 migration_ended "$1" &&
 		migration_is "$1" completed &&
-		wait_until 30 running "$2"
+		wait_until 30 status_is "$2" "$status"
 }
 
 # quit NAME - end QEMU; what it had is given back.
@@ -98,11 +103,40 @@ guest_pid() {
 	echo "${qemu_pid[$1]}"
 }
 
-# It is read again by the migration, and by the guest.
-zip_much() {
-	echo 50 >"$mrm/zip_max"
-	vm_take source $((mib << 19))
-	vm_counter_is source zips -ge 1000
+# take GUEST - of what memcheck fills, most cannot be zipped.
+take() {
+	local outs
+	outs=$(vm_counter "$1" swap_outs)
+	vm_take "$1" $((mib << 19))
+	wait_until 30 vm_counter_is "$1" swap_outs -ge $((outs + much)) &&
+		vm_counter_is "$1" zips -ge "$much"
+}
+
+# come_back GUEST PAGES COMMAND... - so many are unzipped, and as many read from swap, meanwhile.
+come_back() {
+	local name=$1 pages=$2 unzips ins
+	shift 2
+	unzips=$(vm_counter "$name" unzips) ins=$(vm_counter "$name" swap_ins)
+	"$@" || return
+	unzips=$(($(vm_counter "$name" unzips) - unzips))
+	ins=$(($(vm_counter "$name" swap_ins) - ins))
+	echo "$unzips unzipped, $ins read from swap"
+	is "$unzips" -ge "$pages" && is "$ins" -ge "$pages"
+}
+
+# What was equal to the source's is shared still, and is not taken.
+stop_and_take() {
+	qmp target stop && echo 0 >"$(vm_dir target)/share" && take target &&
+		vm_counter_is target zipped_pages -ge "$much" &&
+		vm_counter_is target swapped_pages -ge "$much"
+}
+
+all_came_back() {
+	vm_counter_is "$1" zipped_pages -eq 0 && vm_counter_is "$1" swapped_pages -eq 0
+}
+
+goes_on() {
+	qmp "$1" cont && verified "$1"
 }
 
 stopped_and_consistent() {
@@ -115,6 +149,7 @@ test_cleanup() {
 		kill -9 "$pid"
 	done 2>/dev/null
 	rm -rf "$dir"
+	wait_until 30 rmmod brd
 }
 
 verified() {
@@ -125,23 +160,33 @@ starts() {
 	qemu source && guest_wait_ready source
 }
 
-test_begin 15
+test_begin 23
 mkdir -p "$dir" "$guest_logs"
+modprobe brd rd_nr=2 rd_size=65536 || bail "no RAM disk"
+echo 50 >"$mrm/zip_max"
 scan_flat_out
 check "a guest starts" starts
 check "it is adopted" adopted "$mib" source
 check "its memory is right" verified source
 check "it shares" shares source 2000
-check "much of the rest is zipped" zip_much
+check "it has swap" swap_give source /dev/ram0
 check "a second QEMU waits for it" qemu target -incoming "unix:$dir/target.migrate"
-check "it migrates" migrate source target
+check "much of the rest is zipped and swapped" take source
+check "it migrates, and reads of that" come_back source 100 migrate source target
 check "the target is adopted" adopted "$mib" target
 check "its memory is right" verified target
 check "the source goes, and gives all back" quit source
 check "the target's memory is right" verified target
 check "it shares" shares target 2000
-scan_stop
-check "every page and frame is accounted for" stopped_and_consistent target
+check "it has swap" swap_give target /dev/ram1
+check "a third QEMU waits for it" qemu third -incoming "unix:$dir/third.migrate"
+check "it stands still, and much of it is zipped and swapped" stop_and_take
+check "it migrates, and reads of that" come_back target "$much" migrate target third
+check "all of that" all_came_back target
 check "the target goes, and gives all back" quit target
+check "the third goes on, and its memory is right" goes_on third
+scan_stop
+check "every page and frame is accounted for" stopped_and_consistent third
+check "the third goes, and gives all back" quit third
 check "all is given back" wait_until 30 no_vms
 test_end
