@@ -201,7 +201,6 @@ static void test_equal(void)
 	large_end(&vm, "after equal ones were broken");
 }
 
-
 static bool zeroes_are_gone(void *unused)
 {
 	(void)unused;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guest pages of 2 MiB: had on first touch, mapped as such for QEMU and for the guest; broken
- * when a part of one is discarded or one holds next to nothing, and rebuilt; and whatever becomes of
- * them, not one wrong byte.  When memory is short: large_short_test.c.
+ * when a part of one is discarded or one holds next to nothing, and rebuilt; and whatever becomes
+ * of them, not one wrong byte.  When memory is short: large_short_test.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -138,7 +138,8 @@ static void test_discard(void)
 	/* A guest that reads what was discarded gets large pages. */
 	tap_equal(process_user(&vm, GUEST_VERIFY, 0, PAGES), 0, "it is zero, all else is intact");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "its memory comes back");
-	large_are(&vm, LARGE - 4, PAGES - 3 * PARTS - 1, "and its neighbours have frames of their own");
+	large_are(&vm, LARGE - 4, PAGES - 3 * PARTS - 1,
+		  "and its neighbours have frames of their own");
 
 	tap_equal(process_discard(&vm, 5 * PARTS + 100, PARTS), 0,
 		  "from the middle of one to another's");
@@ -236,6 +237,7 @@ static void test_pinned(void)
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "then all comes back");
 	large_end(&vm, "after a page was lent");
 }
+
 static void test_untouched(void)
 {
 	long i;
@@ -314,6 +316,7 @@ static void test_counted(void)
 	mrm_set("large_break_pct", "88");
 	large_end(&vm, "after it was counted");
 }
+
 /* What splits the mapping, but not the frame. */
 static long protect(struct vm *v, void *arg)
 {

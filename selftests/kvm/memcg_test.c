@@ -249,7 +249,8 @@ static void test_own(void)
 		p.states[i] = (i < PAGES / 2 ? 1 + i : PAGES + i) | THIN;
 	tap_equal(process_guest(&p, GUEST_FILL, 0, PAGES), 0, "the guest writes the same");
 	tap_ok(mrm_share_all(), "a pass");
-	tap_equal(mrm_vm_get(p.pid, "shared_pages"), PAGES / 2, "half of it is shared with another");
+	tap_equal(mrm_vm_get(p.pid, "shared_pages"), PAGES / 2,
+		  "half of it is shared with another");
 	process_stop(&neighbour);
 	owned = mrm_vm_get(p.pid, "owned_pages");
 	for (i = 0; i < 8; i++)

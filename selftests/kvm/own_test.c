@@ -45,7 +45,7 @@ static void fill(struct vm_process *p, size_t first, size_t count, uint64_t stat
 	for (i = 0; i < count; i++)
 		p->states[first + i] = state + i;
 	if (process_guest(p, GUEST_FILL, first, count))
-		tap_bail("cannot fill");
+		tap_bail("RAM is not filled");
 }
 
 static void are(const char *what, long shared, long frames, long private)

@@ -38,8 +38,8 @@ static const struct {
 static const char * const host_counters[] = {
 	"vms", "adopted_bytes", "resident_pages", "private_pages", "shared_pages", "shared_frames",
 	"zero_pages", "zero_frames", "saved_pages", "scanned_pages", "hinted_pages", "broken_pages",
-	"owned_pages", "ineligible_pages", "discarded_pages", "full_scans", "scan_cpu_ns", "overhead_bytes",
-	"sample_cpu_ns",
+	"owned_pages", "ineligible_pages", "discarded_pages", "full_scans", "scan_cpu_ns",
+	"overhead_bytes", "sample_cpu_ns",
 	"free_bytes", "min_free_bytes", "budget_bytes", "unreserved_bytes", "balances",
 	"overcommit_percent",
 };
@@ -47,8 +47,9 @@ static const char * const host_counters[] = {
 static const char * const vm_counters[] = {
 	"pid", "adopted_bytes", "not_adopted_bytes", "resident_pages", "private_pages",
 	"shared_pages", "zero_pages", "saved_pages", "saved_within_pages", "scanned_pages",
-	"hinted_pages", "broken_pages", "owned_pages", "ineligible_pages", "discarded_pages", "full_scans",
-	"scan_cpu_ns", "overhead_bytes", "size_bytes", "active_bytes", "active_slow_bytes",
+	"hinted_pages", "broken_pages", "owned_pages", "ineligible_pages", "discarded_pages",
+	"full_scans", "scan_cpu_ns", "overhead_bytes", "size_bytes", "active_bytes",
+	"active_slow_bytes",
 	"active_fast_bytes", "touched_bytes", "samples", "sample_faults", "running_ns",
 	"granted_bytes", "consumed_bytes", "target_bytes", "balloon_target_bytes",
 };
