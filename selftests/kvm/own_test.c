@@ -171,17 +171,18 @@ static long take_back(struct vm *v, void *arg)
 static void test_left_alone(void)
 {
 	const size_t page = THICK_FIRST + 77, pair = page + PART;
-	long owned = mrm_get("owned_pages");
+	long owned = mrm_vm_get(vm.pid, "owned_pages");
 	uint64_t state = vm.states[page];
 
 	take(&vm, "zipped_pages", 2 * PART, "with pairs");
-	tap_equal(mrm_get("owned_pages"), owned, "a frame with two names stays shared");
+	tap_equal(mrm_vm_get(vm.pid, "owned_pages"), owned, "a frame with two names stays shared");
 	tap_equal(mrm_get("shared_frames"), PART, "all of them do");
 
 	tap_equal(process_call(&vm, lend, &page, sizeof(page)), 0, "a page is lent to a pipe");
 	fill(&vm, pair, 1, 7 << 20);
 	took(&(struct want){ &vm, "owned_pages", 0 });
-	tap_equal(mrm_get("owned_pages"), owned, "its frame has one name, and stays shared");
+	tap_equal(mrm_vm_get(vm.pid, "owned_pages"), owned,
+		  "its frame has one name, and stays shared");
 	tap_equal(process_call(&vm, take_back, &state, sizeof(state)), 0, "the pipe has it");
 	take(&vm, "owned_pages", owned + 1, "when that has let go");
 	tap_ok(process_verify(&vm), "every byte is right");
