@@ -65,12 +65,14 @@ static void (*change_fn)(bool state, bool targets);
  * struct client - a VM while targets are computed
  * @vm: it, with a reference
  * @m: what it has
+ * @grown: of that, what it has not taken: see mrm_vm_owned()
  * @max: the most it may have, pages
  * @active: the estimate of what it uses, pages; or an error
  */
 struct client {
 	struct mrm_vm *vm;
 	struct mrm_vm_memory m;
+	long grown;
 	unsigned long max;
 	long active;
 };
@@ -297,8 +299,9 @@ static bool set_take(const struct client *c, const struct mrm_balloon *b, unsign
 	};
 	u64 pages = mrm_policy_take(&t);
 
-	/* All it had is in these numbers. */
-	WRITE_ONCE(c->vm->grown, 0);
+	/* That is in these numbers. */
+	atomic_long_sub(c->grown, &c->vm->grown);
+	mrm_block_grown(c->vm, c->grown);
 	/* Where its target is, less what is not in frames of ours. */
 	mrm_block_above(c->vm, less_pages(b->target, c->m.consumed - c->m.frames),
 			READ_ONCE(c->vm->balance.balloon_state) >= MRM_BALLOON_BOOTING &&
@@ -338,19 +341,21 @@ static bool set_targets(struct client *clients, const struct mrm_policy_vm *vms,
 /* All VMs, with what they have.  Return: how many, or -ENOMEM. */
 static int gather(struct client *clients, unsigned int room)
 {
-	unsigned long id = 0, all = 0, size = 0, promised = 0, frames = frames_used();
+	unsigned long id = 0, others = 0, size = 0, promised = 0;
 	unsigned int n = 0;
 	int err = 0;
 
 	while (!err && n < room && (clients[n].vm = mrm_vm_next(&id))) {
 		struct client *c = &clients[n++];
 
+		/* Before: what is added later is left for the next time. */
+		c->grown = atomic_long_read(&c->vm->grown);
 		err = mrm_vm_memory(c->vm, &c->m);
 		c->active = mrm_sample_active_pages(c->vm);
 		if (c->active < 0)
 			err = c->active;
 		c->max = max_of(c->vm, c->m.size);
-		all += c->m.consumed;
+		others += c->m.consumed - c->m.frames;
 		size += c->m.size;
 		promised += min_of(c->vm, c->m.size);
 	}
@@ -360,7 +365,7 @@ static int gather(struct client *clients, unsigned int room)
 	}
 	host.size = size;
 	reserved = promised;
-	foreign = all > frames ? all - frames : 0;
+	foreign = others;
 	return n;
 }
 

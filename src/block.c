@@ -77,6 +77,19 @@ void mrm_block_on_wait(void (*fn)(void))
 }
 
 /**
+ * mrm_block_grown() - from now on a VM has so much more by mrm_vm_frames(), and has not taken it
+ * @vm: the VM
+ * @pages: how much
+ *
+ * Context: The balance lock.
+ */
+void mrm_block_grown(struct mrm_vm *vm, long pages)
+{
+	if (pages)
+		WRITE_ONCE(vm->block_fewest, READ_ONCE(vm->block_fewest) + pages);
+}
+
+/**
  * mrm_block_above() - say above what a VM is blocked while the state is low
  * @vm: the VM
  * @frames: pages, as mrm_vm_frames() counts them; mrm_block_wake() is to follow

@@ -22,6 +22,7 @@ struct vm_fault;
 void mrm_block_set_low(bool low);
 bool mrm_block_is_low(void);
 void mrm_block_on_wait(void (*fn)(void));
+void mrm_block_grown(struct mrm_vm *vm, long pages);
 void mrm_block_above(struct mrm_vm *vm, unsigned long frames, bool gives);
 void mrm_block_wake(void);
 void mrm_block_allocated(struct vm_fault *vmf, struct mrm_vm *vm);

@@ -426,8 +426,9 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *e
 		if (!has_part(vm, first + i, frame))
 			continue;
 		one = move_out(vm, first + i, frame + i, expects, &copies);
+		/* With the last one all of it is given back. */
 		if (!one)
-			mrm_frame_set_moving(++moved);
+			mrm_frame_set_moving(*mrm_large_word(frame, MRM_LARGE_LEFT) ? ++moved : 0);
 		err = one ?: err;
 	}
 	mrm_frame_set_moving(0);

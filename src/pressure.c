@@ -13,6 +13,7 @@
 #include "balance.h"
 #include "compat.h"
 #include "counters.h"
+#include "frame.h"
 #include "host_memory.h"
 #include "pressure.h"
 #include "reclaim.h"
@@ -42,7 +43,7 @@ static long reclaimed(void)
 
 static unsigned long count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	return mrm_nr_vms() ? max(mrm_counter_read(&mrm_host_counters, MRM_PRIVATE), 0L) : 0;
+	return mrm_nr_vms() ? mrm_frame_count() : 0;
 }
 
 /* A process that may use a part of the host's memory alone gets none of what VMs give. */
@@ -124,7 +125,7 @@ static bool has_helped(bool is_vm)
 	static unsigned long when;	/* jiffies */
 	static unsigned long since;	/* jiffies, from when on it asks again and again */
 	static long had;
-	long have = mrm_counter_read(&mrm_host_counters, MRM_PRIVATE);
+	long have = mrm_frame_count();
 	bool helped, first;
 
 	spin_lock(&lock);

@@ -187,7 +187,7 @@ static unsigned int break_large(struct mrm_vm *vm, unsigned long index)
  */
 static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 {
-	unsigned int resident, flags, parts;
+	unsigned int resident, flags, parts, owned;
 	struct mrm_taken taken = {};
 	unsigned long index, first;
 
@@ -201,8 +201,9 @@ static unsigned int reclaim_run(struct mrm_vm *vm, unsigned long *freed)
 	/* Before what is taken now finds none: what was zipped last is wanted soonest. */
 	if (READ_ONCE(mrm_zip_max) && !mrm_zip_has_room(vm, RUN))
 		mrm_guest_pages_zip_out(vm);
-	if (mrm_guest_pages_may_take(vm))
-		mrm_vm_owned(vm, mrm_guest_pages_own(vm, first, RUN));
+	owned = mrm_guest_pages_may_take(vm) ? mrm_guest_pages_own(vm, first, RUN) : 0;
+	if (owned)
+		mrm_vm_owned(vm, owned);
 	resident = mrm_guest_pages_take(vm, first, RUN, &taken);
 	memalloc_noreclaim_restore(flags);
 	/* What is written counts when it has been. */

@@ -304,7 +304,7 @@ struct mrm_vm {
 	unsigned long block_fewest;
 	unsigned int block_time;
 	atomic_t blocked;
-	unsigned long grown;
+	atomic_long_t grown;
 	unsigned long reclaim_to;
 	struct mrm_reclaim {
 		unsigned long order;

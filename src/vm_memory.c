@@ -9,6 +9,8 @@
 #include "vm_memory.h"
 #include "zip.h"
 
+#define MOST_GROWN	1024
+
 /*
  * What a process has of memory that is not in our care.  Guest RAM cannot be told
  * from the rest of QEMU here: the caller knows how much guest RAM there is at most.
@@ -78,9 +80,10 @@ static unsigned long frames_of(const struct parts *p)
  * @pages: guest pages whose shared frames became their own
  *
  * It has more by that, and has taken nothing.  It would have to give more than its target wants,
- * or be blocked, until that is seen anew.
+ * or be blocked, until targets are set anew.  As the others have less until then, and may take more
+ * without being blocked, this is for MOST_GROWN pages.
  *
- * Context: Any.  Two at a time may lose what one of them adds.
+ * Context: Any.
  */
 void mrm_vm_owned(struct mrm_vm *vm, unsigned int pages)
 {
@@ -89,11 +92,11 @@ void mrm_vm_owned(struct mrm_vm *vm, unsigned int pages)
 	long frames = mrm_shared_frames() - mrm_zero_frames();
 	long shared = mrm_counter_read(&vm->counters, MRM_SHARED) -
 		      mrm_counter_read(&vm->counters, MRM_ZERO);
-	unsigned long had = part(shared + pages, frames + pages, names + pages);
-	unsigned long has = part(shared, frames, names) + pages;
+	long had = part(shared + pages, frames + pages, names + pages);
+	long has = part(shared, frames, names) + pages;
 
-	if (has > had)
-		WRITE_ONCE(vm->grown, READ_ONCE(vm->grown) + has - had);
+	if (has > had && atomic_long_read(&vm->grown) < MOST_GROWN)
+		atomic_long_add(has - had, &vm->grown);
 }
 
 /**
@@ -111,9 +114,9 @@ void mrm_vm_owned(struct mrm_vm *vm, unsigned int pages)
 unsigned long mrm_vm_frames(struct mrm_vm *vm)
 {
 	struct parts p = parts_of(vm);
-	unsigned long frames = frames_of(&p);
+	long frames = frames_of(&p);
 
-	return frames - min(frames, READ_ONCE(vm->grown));
+	return max(frames - atomic_long_read(&vm->grown), 0L);
 }
 
 /**

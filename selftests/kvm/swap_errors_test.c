@@ -194,10 +194,14 @@ static void test_write_errors(void)
 	process_stop(&vm);
 }
 
+/* One run after the other: of two that are written at once the second may find no disk first. */
 static bool is_full(void *unused)
 {
+	long had = mrm_vm_get(vm.pid, "swapped_pages");
+
 	(void)unused;
-	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
+	mrm_vm_reclaim(vm.pid, 16 * PAGE_SIZE);
+	mrm_vm_wait(vm.pid, "swapped_pages", had + 1, PAGES, 200);
 	return mrm_vm_get(vm.pid, "swapped_pages") >= (long)SHORT_PAGES;
 }
 

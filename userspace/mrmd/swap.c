@@ -549,6 +549,13 @@ bool swap_is_missing(const struct mrm_vm *vm)
 	return swap && swap->state == SWAP_NONE && swap->bytes >= LEAST_BYTES;
 }
 
+/* It could not be made larger, and is not, or that is only tried again. */
+static bool does_without(const struct swap *swap)
+{
+	return (swap->state == SWAP_GIVEN && swap->error) ||
+	       (swap->state == SWAP_GROWING && swap->said);
+}
+
 /**
  * swap_room() - room for the swap files of VMs to come
  * @room: receives how much there is
@@ -568,7 +575,7 @@ bool swap_room(struct swap_room *room)
 		return false;
 	*room = (struct swap_room){ .directory = path, .free = swap_directory_free(dir) };
 	for (swap = swaps; swap; swap = swap->next) {
-		size = swap->state == SWAP_GIVEN && swap->error ? 0 : swap->bytes;
+		size = does_without(swap) ? 0 : swap->bytes;
 		has = size_now(swap, &size);
 		room->kept += swap->state == SWAP_KEPT;
 		if (swap->state == SWAP_WIPING)

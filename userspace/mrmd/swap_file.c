@@ -24,6 +24,7 @@
 /* Direct I/O is in blocks, of which this suits every disk. */
 #define BLOCK 4096
 #define WIPE_BYTES (1 << 20)
+#define PIECE (256ull << 20)
 
 /**
  * swap_file_name() - a name that no other file has
@@ -96,17 +97,26 @@ static int create(int dir, const char *name)
 	return error;
 }
 
-/* All of it from @size on is there, so that there is room when it is needed. */
+/*
+ * All of it from @size on is there, so that there is room when it is needed.  In pieces: while the
+ * file system makes one nothing can be read from the rest of the file, which may be in use.
+ */
 static int fill(int dir, int fd, uint64_t size, uint64_t bytes)
 {
-	int result;
+	uint64_t piece;
+	int result = 0;
 
 	/* Do not fill the disk only to find that it does not suffice. */
 	if (swap_directory_free(dir) < bytes - size)
 		return -ENOSPC;
-	do {
-		result = fallocate(fd, 0, size, bytes - size);
-	} while (result < 0 && errno == EINTR);
+	while (size < bytes) {
+		piece = bytes - size < PIECE ? bytes - size : PIECE;
+		result = fallocate(fd, 0, size, piece);
+		if (!result)
+			size += piece;
+		else if (errno != EINTR)
+			break;
+	}
 	/* Not every file system can: then there is what others leave. */
 	if (result < 0 && errno == EOPNOTSUPP)
 		result = ftruncate(fd, bytes);
