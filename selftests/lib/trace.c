@@ -10,6 +10,7 @@
 
 #define EVENTS	"/sys/kernel/tracing/events/"
 #define HITS	"Hits: "
+#define DROPPED	"Dropped: "
 
 static int set_trigger(const char *event, const char *prefix, const char *trigger)
 {
@@ -36,19 +37,24 @@ bool trace_begin(const char *event, const char *trigger)
  * trace_hits() - how often was it hit?
  * @event: as for trace_begin()
  *
+ * A histogram counts apart what two processors bring at the same time, before the key is there.
+ *
  * Return: so often, or -1 if nobody counts.
  */
 long trace_hits(const char *event)
 {
 	static char text[1 << 14];
-	char path[128], *at;
+	char path[128], *hits, *dropped;
 
 	snprintf(path, sizeof(path), EVENTS "%s/hist", event);
 	memset(text, 0, sizeof(text));
 	if (file_read(path, text, sizeof(text) - 1) < 0)
 		return -1;
-	at = strstr(text, HITS);
-	return at ? atol(at + strlen(HITS)) : -1;
+	hits = strstr(text, HITS);
+	dropped = strstr(text, DROPPED);
+	if (!hits || !dropped)
+		return -1;
+	return atol(hits + strlen(HITS)) + atol(dropped + strlen(DROPPED));
 }
 
 /**
