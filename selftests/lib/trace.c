@@ -33,6 +33,17 @@ bool trace_begin(const char *event, const char *trigger)
 	return !set_trigger(event, "", trigger);
 }
 
+/* What has been counted, or NULL if nobody counts. */
+static const char *histogram(const char *event)
+{
+	static char text[1 << 14];
+	char path[128];
+
+	snprintf(path, sizeof(path), EVENTS "%s/hist", event);
+	memset(text, 0, sizeof(text));
+	return file_read(path, text, sizeof(text) - 1) < 0 || !strstr(text, HITS) ? NULL : text;
+}
+
 /**
  * trace_hits() - how often was it hit?
  * @event: as for trace_begin()
@@ -43,18 +54,11 @@ bool trace_begin(const char *event, const char *trigger)
  */
 long trace_hits(const char *event)
 {
-	static char text[1 << 14];
-	char path[128], *hits, *dropped;
+	const char *text = histogram(event), *dropped = text ? strstr(text, DROPPED) : NULL;
 
-	snprintf(path, sizeof(path), EVENTS "%s/hist", event);
-	memset(text, 0, sizeof(text));
-	if (file_read(path, text, sizeof(text) - 1) < 0)
+	if (!dropped)
 		return -1;
-	hits = strstr(text, HITS);
-	dropped = strstr(text, DROPPED);
-	if (!hits || !dropped)
-		return -1;
-	return atol(hits + strlen(HITS)) + atol(dropped + strlen(DROPPED));
+	return atol(strstr(text, HITS) + strlen(HITS)) + atol(dropped + strlen(DROPPED));
 }
 
 /**
@@ -66,15 +70,13 @@ long trace_hits(const char *event)
  */
 long trace_sum(const char *event, const char *field)
 {
-	static char text[1 << 14];
-	char path[128], key[64], *at;
+	const char *text = histogram(event), *at;
+	char key[64];
 	long sum = 0;
 
-	snprintf(path, sizeof(path), EVENTS "%s/hist", event);
-	snprintf(key, sizeof(key), " %s:", field);
-	memset(text, 0, sizeof(text));
-	if (file_read(path, text, sizeof(text) - 1) < 0 || !strstr(text, HITS))
+	if (!text)
 		return -1;
+	snprintf(key, sizeof(key), " %s:", field);
 	/* Behind what the trigger says. */
 	for (at = strstr(text, "hitcount: "); at && (at = strstr(at, key)); at += strlen(key))
 		sum += atol(at + strlen(key));
