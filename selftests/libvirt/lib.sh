@@ -363,11 +363,13 @@ start_refused() {
 	[[ $said == *"$2"* ]] && equal "$(virsh -q domstate "$1")" "shut off"
 }
 
-# disk_mount MIB DIR - a file system of that size, in memory, but with direct I/O.
+# disk_mount MIB DIR [KIND] - a file system of that size, in memory, but with direct I/O.
 disk_mount() {
-	local image=/run/mrm/image
-	modprobe -a -q loop ext4
-	mkdir -p "$2" && truncate -s "$1M" "$image" && mkfs.ext4 -q -F "$image" &&
+	local kind=${3:-ext4} force=-F image
+	image=/run/mrm/image.$kind
+	[ "$kind" = ext4 ] || force=-f
+	modprobe -a -q loop "$kind"
+	mkdir -p "$2" && truncate -s "$1M" "$image" && "mkfs.$kind" -q "$force" "$image" &&
 		mount -o loop "$image" "$2" && chmod 700 "$2"
 }
 

@@ -13,7 +13,9 @@
 
 mib=128
 room=240		# MiB of the file system
-files=/run/mrm/swap
+plain=/run/mrm/swap
+cow=/run/mrm/cow
+files=$plain
 saved=/run/mrm/saved
 dumps=/var/tmp/mrm-dumps
 
@@ -21,12 +23,18 @@ test_cleanup() {
 	[ -z "$mrmd_pid" ] || mrmd_kill
 	cp "$mrmd_log" "$MRM_OUT/mrmd.log"
 	hook_remove
-	wait_until 30 umount "$files"
+	for files in "$plain" "$cow"; do
+		! mountpoint -q "$files" || wait_until 30 umount "$files"
+	done
 	rm -rf "$saved" "$dumps"
 }
 
 file_of() {
 	cat "$(vm_dir "$1")/swap_file"
+}
+
+define_a() {
+	define a "$mib" --run 'memcheck -t -i 1000 40' --devices "<memballoon model='none'/>"
 }
 
 sets() {
@@ -102,6 +110,14 @@ starts_mrmd() {
 	mrmd_start --swap "$files"
 }
 
+starts_on_btrfs() {
+	disk_mount 240 "$cow" btrfs && files=$cow && starts_mrmd
+}
+
+in_place() {
+	lsattr "$1" | grep '^[^ ]*C'
+}
+
 limit() {
 	echo $(($1 << 20)) >"$mrm/limit_bytes"
 }
@@ -127,7 +143,7 @@ hook_install || bail "libvirt does not start"
 echo 0 >"$mrm/zip_max"
 check "mrmd starts" starts_mrmd
 define b $((2 * mib))
-define a "$mib" --run 'memcheck -t -i 1000 40' --devices "<memballoon model='none'/>"
+define_a
 check "a guest without a balloon is to have 32 MiB always" sets --config a min=32MiB
 check "it starts" start a
 check "it has a swap file" has_file a $((mib - 32))
@@ -167,6 +183,19 @@ check "a guest ends without mrmd" wait_until 60 no_vms
 check "its file is left behind" is "$(find "$files" -name '*.swap' | wc -l)" -eq 1
 check "the next mrmd starts" starts_mrmd
 check "and removes it" wait_until 60 no_files
+check "mrmd ends" mrmd_end
+
+limit 0
+check "mrmd starts, with a directory on btrfs" starts_on_btrfs
+define_a
+check "a guest starts" start a
+check "it has a swap file" has_file a "$mib"
+check "which is overwritten in place" in_place "$(file_of a)"
+check "on less memory it is swapped" squeeze a
+check "no byte is lost" memcheck_goes_on a
+limit 0
+guest_destroy a
+check "its file is gone" wait_until 60 no_files
 check "mrmd ends" mrmd_end
 
 # Nothing is compressed, so a guest of 128 MiB without a balloon keeps all of it, and one of

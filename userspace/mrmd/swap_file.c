@@ -7,10 +7,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -81,14 +83,30 @@ static int lock(int fd)
 	return errno == EWOULDBLOCK ? -EBUSY : -errno;
 }
 
+/*
+ * Where a file system would write elsewhere what is written again (btrfs), wiping would leave what
+ * was there, and what has been reserved would not suffice.  Others do not know the flag.
+ */
+static void overwrite_in_place(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return;
+	flags |= FS_NOCOW_FL;
+	ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 /* A new file, empty and locked.  Returns a file descriptor, or an error. */
 static int create(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
 	int error = fd < 0 ? -errno : lock(fd);
 
-	if (!error)
+	if (!error) {
+		overwrite_in_place(fd);
 		return fd;
+	}
 	/* That there is no direct I/O, a file system says when the file is there. */
 	if (error != -EEXIST)
 		unlinkat(dir, name, 0);
