@@ -318,7 +318,7 @@ static void test_corruption(void)
 /* Root takes the file away under the VM: errors, and no wrong data, also when it is back. */
 static void test_truncated(void)
 {
-	if (!disk_mount(DISK, MOUNT))
+	if (!disk_mount(DISK, MOUNT, "ext4"))
 		tap_bail("no file system on " DISK);
 	if (system("truncate -s 16M " SWAP_FILE))
 		tap_bail("no file");

@@ -459,7 +459,7 @@ static void test_grown(void)
 	size_t i;
 	int fd;
 
-	if (!disk_mount(FILE_DISK, MOUNT))
+	if (!disk_mount(FILE_DISK, MOUNT, "ext4"))
 		tap_bail("no file system on " FILE_DISK);
 	close(open(SWAP_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 	resize(FEW);

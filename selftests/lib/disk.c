@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -134,15 +135,17 @@ bool disk_remove(const char *name)
  * disk_mount() - make a file system
  * @disk: on this disk
  * @path: where it is mounted; a directory that is made, unless it is there
+ * @kind: what kind of file system
  * Return: true if it is there.
  */
-bool disk_mount(const char *disk, const char *path)
+bool disk_mount(const char *disk, const char *path, const char *kind)
 {
 	char command[256];
 
-	snprintf(command, sizeof(command), "modprobe -q ext4; mkfs.ext4 -q -F %s", disk);
+	snprintf(command, sizeof(command), "modprobe -q %s; mkfs.%s -q %s %s", kind, kind,
+		 strcmp(kind, "ext4") ? "-f" : "-F", disk);
 	return !system(command) && (!mkdir(path, 0700) || errno == EEXIST) &&
-	       !mount(disk, path, "ext4", 0, NULL);
+	       !mount(disk, path, kind, 0, NULL);
 }
 
 /**

@@ -26,7 +26,7 @@ bool disk_create(const char *name, const char *table);
 bool disk_change(const char *name, const char *table);
 bool disk_hang(const char *name, bool hang);
 bool disk_remove(const char *name);
-bool disk_mount(const char *disk, const char *path);
+bool disk_mount(const char *disk, const char *path, const char *kind);
 bool disk_unmount(const char *path);
 int disk_message(const char *name, const char *message);
 
