@@ -77,7 +77,7 @@ bench-share:			## the same guests under KSM and under us, in one run
 bench-reclaim:			## the same guest on zram, zswap, swap and ours, in one run (10 minutes)
 	@scripts/host --smp 1 --scratch 1G --budget 3600 -- selftests/bench/bench-reclaim
 
-bench-neighbour:		## a busy guest beside one that the host reclaims (10 minutes)
+bench-neighbour:		## a busy guest beside one that the host reclaims (35 minutes)
 	@scripts/host --mem 4G --smp 1 --scratch 1G --budget 3600 -- selftests/bench/bench-neighbour
 
 bench-paging:			## double paging, silent writes: ours and the kernel's swap (20 minutes)
