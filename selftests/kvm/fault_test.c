@@ -45,6 +45,8 @@ static struct vm_process vm, neighbour;
  * @CHANGING: and some pages are going to hold something else
  * @HOLES: and some were discarded
  * @LARGE: nothing was ever written, and there are pages of 2 MiB
+ * @LARGE_ONE: filled, and all of it is one
+ * @BROKEN: it was one, and is filled again
  * @THIN_ONES: filled with different contents, that can be zipped and not shared
  * @ZIPPED: and all of it is zipped
  * @THICK: filled with different contents, that cannot; there is a swap file
@@ -59,6 +61,8 @@ enum before {
 	CHANGING,
 	HOLES,
 	LARGE,
+	LARGE_ONE,
+	BROKEN,
 	THIN_ONES,
 	ZIPPED,
 	THICK,
@@ -71,7 +75,7 @@ enum before {
  * @before: what it starts from
  * @in_vm: it, in the VM's process; or
  * @here: it, in this process
- * @scanner: the scanner's allocations fail, not those of who calls it
+ * @thread: of the kernel, whose allocations fail, not those of who calls it; or NULL
  * @none: it allocates nothing
  * @shared: guest pages that are shared after it, -1: who knows
  */
@@ -80,7 +84,7 @@ struct operation {
 	enum before before;
 	process_fn in_vm;
 	long (*here)(void);
-	bool scanner;
+	const char *thread;
 	bool none;
 	long shared;
 };
@@ -207,13 +211,37 @@ static long hand_over(void)
 	return *mrm_vm_text(vm.pid, "swap_file", text) ? 0 : disk_hand_over(DISK_RAM, vm.pid);
 }
 
+/* What is left of a large page is moved out of it. */
+static long break_large(void)
+{
+	process_discard(&vm, 0, SOME);
+	return mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG) ? 0 : -ETIMEDOUT;
+}
+
+static bool is_large(void *unused)
+{
+	(void)unused;
+	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
+	return mrm_vm_get(vm.pid, "large_pages") == 1;
+}
+
+static long rebuild(void)
+{
+	long err;
+
+	mrm_set("large_rebuild_rate", "1024");
+	err = wait_until(is_large, NULL, MRM_LONG) ? 0 : -ETIMEDOUT;
+	mrm_set("large_rebuild_rate", "0");
+	return err;
+}
+
 static const struct operation operations[] = {
 	{ "loading the module", NO_VM, .here = load, .shared = -1 },
 	{ "adoption", NO_SLOTS, .in_vm = adopt },
 	{ "first write by the guest", EMPTY, .in_vm = guest_writes },
 	{ "first write by user space", EMPTY, .in_vm = user_writes },
-	{ "scanning", FILLED, .here = scan, .scanner = true, .shared = 2 * PAGES },
-	{ "scanning once more", SHARED, .here = scan, .scanner = true, .shared = 2 * PAGES },
+	{ "scanning", FILLED, .here = scan, .thread = "mrm_share", .shared = 2 * PAGES },
+	{ "scanning once more", SHARED, .here = scan, .thread = "mrm_share", .shared = 2 * PAGES },
 	{ "first read by the guest", HOLES, .in_vm = guest_reads, .shared = 2 * PAGES },
 	{ "first read by user space", HOLES, .in_vm = user_reads, .shared = 2 * PAGES },
 	{ "breaking by the guest", CHANGING, .in_vm = guest_writes, .shared = 2 * PAGES - SOME },
@@ -224,6 +252,9 @@ static const struct operation operations[] = {
 	{ "VMs kept apart", SHARED, .here = keep_apart, .shared = 0 },
 	{ "reading all files", SHARED, .here = read_files, .shared = 2 * PAGES },
 	{ "first write to a large page", LARGE, .in_vm = guest_writes },
+	{ "breaking a large page", LARGE_ONE, .here = break_large, .thread = "mrm_large" },
+	{ "breaking it to take it", LARGE_ONE, .here = reclaim },
+	{ "rebuilding a large page", BROKEN, .here = rebuild, .thread = "mrm_large" },
 	{ "zipping", THIN_ONES, .here = reclaim },
 	{ "unzipping by the guest", ZIPPED, .in_vm = guest_reads },
 	{ "unzipping by user space", ZIPPED, .in_vm = user_reads },
@@ -278,6 +309,11 @@ static bool has_nothing(void *unused)
 	return !reclaim() && !mrm_vm_get(vm.pid, "private_pages");
 }
 
+static bool has_large(enum before before)
+{
+	return before >= LARGE && before <= BROKEN;
+}
+
 static void prepare(enum before before)
 {
 	size_t i;
@@ -287,7 +323,7 @@ static void prepare(enum before before)
 			tap_bail("the module does not unload");
 		return;
 	}
-	mrm_set("alloc_guest_large_page", before == LARGE ? "1" : "0");
+	mrm_set("alloc_guest_large_page", has_large(before) ? "1" : "0");
 	mrm_set("zip_max", before >= THICK ? "0" : "50");
 	/* They share with each other. */
 	mrm_set("share_force_salting", "1");
@@ -305,6 +341,11 @@ static void prepare(enum before before)
 	if (before >= SHARED && before <= HOLES &&
 	    (!mrm_full_pass() || mrm_get("shared_pages") != 2 * PAGES))
 		tap_bail("not all is shared");
+	if (before == BROKEN) {
+		if (break_large())
+			tap_bail("a large page is not broken");
+		process_fill(&vm, 0, SOME, 1);
+	}
 	for (i = 0; i < SOME; i++) {
 		if (before == CHANGING)
 			vm.states[i] = 1000 + i;
@@ -344,7 +385,7 @@ static long run_armed(struct vm *v, void *arg)
 
 static void run(const struct operation *op, unsigned int n)
 {
-	pid_t pid = op->scanner ? kernel_thread("mrm_share") : getpid();
+	pid_t pid = op->thread ? kernel_thread(op->thread) : getpid();
 
 	if (op->in_vm) {
 		process_call(&vm, run_armed, &(struct armed){ op->in_vm, n }, sizeof(struct armed));
