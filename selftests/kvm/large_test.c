@@ -6,15 +6,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "large_vm.h"
 #include "mrm.h"
+#include "pin.h"
 #include "tap.h"
 #include "trace.h"
 #include "vm_process.h"
@@ -191,38 +189,14 @@ static void test_balloon(void)
 }
 
 /* A page that somebody has a reference to: what else is in its frame can be discarded. */
-static int ends[2];
-
-static long lend(struct vm *v, void *arg)
-{
-	struct iovec iov = { v->view.ram + *(long *)arg * PAGE_SIZE, PAGE_SIZE };
-
-	if (pipe(ends))
-		return -errno;
-	return vmsplice(ends[1], &iov, 1, 0) == (ssize_t)PAGE_SIZE ? 0 : -EIO;
-}
-
-static long take_back(struct vm *v, void *arg)
-{
-	static char buf[PAGE_SIZE];
-	long same;
-
-	(void)v;
-	(void)arg;
-	same = read(ends[0], buf, sizeof(buf)) == sizeof(buf) &&
-	       !memcmp(buf, v->view.ram + *(long *)arg * PAGE_SIZE, sizeof(buf));
-	close(ends[0]);
-	close(ends[1]);
-	return same;
-}
-
 static void test_pinned(void)
 {
-	long page = 10;
+	struct lent_pages lent = { .first = 10, .count = 1 };
 
 	large_start(&vm, PAGES);
 	process_fill(&vm, 0, PAGES, 1 << 20);
-	tap_equal(process_call(&vm, lend, &page, sizeof(page)), 0, "a page is lent to a pipe");
+	tap_equal(process_call(&vm, lend_pages, &lent, sizeof(lent)), 0,
+		  "a page is lent to a pipe");
 	mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
 	tap_equal(mrm_vm_get(vm.pid, "large_pages"), 1, "all others can be broken");
 	tap_ok(process_verify(&vm), "every byte is right");
@@ -232,7 +206,8 @@ static void test_pinned(void)
 	tap_ok(process_verify(&vm), "they are zero, all else is intact");
 	process_fill(&vm, 8, 4, 2 << 20);
 	tap_ok(process_verify(&vm), "what is written beside it, and to it, is there");
-	tap_equal(process_call(&vm, take_back, &page, sizeof(page)), 1,
+	lent.states[0] = vm.states[lent.first];
+	tap_equal(process_call(&vm, take_back_pages, &lent, sizeof(lent)), 0,
 		  "and is what the pipe sees: it still is the same page");
 	tap_ok(mrm_vm_wait(vm.pid, "large_held_bytes", 0, 0, MRM_LONG), "then all comes back");
 	large_end(&vm, "after a page was lent");

@@ -5,17 +5,11 @@
  * become their guest pages' own, where they are, and are zipped and swapped like any other; those
  * that anybody else holds stay.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "disk.h"
 #include "mrm.h"
 #include "pagemap.h"
+#include "pin.h"
 #include "tap.h"
 #include "vm_process.h"
 
@@ -145,45 +139,23 @@ static void test_written(void)
 }
 
 /* What is left as it is: pairs, zeroes, and what others hold. */
-static int lent[2];
-
-static long lend(struct vm *v, void *arg)
-{
-	struct iovec iov = { vm_page(v, *(size_t *)arg), PAGE_SIZE };
-
-	if (pipe2(lent, O_CLOEXEC))
-		return -errno;
-	return vmsplice(lent[1], &iov, 1, 0) == (ssize_t)PAGE_SIZE ? 0 : -EIO;
-}
-
-static long take_back(struct vm *v, void *arg)
-{
-	static uint64_t page[PAGE_WORDS];
-	bool right = read(lent[0], page, PAGE_SIZE) == (ssize_t)PAGE_SIZE &&
-		     pattern_check(page, *(uint64_t *)arg) == PAGE_WORDS;
-
-	(void)v;
-	close(lent[0]);
-	close(lent[1]);
-	return right ? 0 : -EIO;
-}
-
 static void test_left_alone(void)
 {
 	const size_t page = THICK_FIRST + 77, pair = page + PART;
 	long owned = mrm_vm_get(vm.pid, "owned_pages");
-	uint64_t state = vm.states[page];
+	struct lent_pages lent = { page, 1, { vm.states[page] } };
 
 	take(&vm, "zipped_pages", 2 * PART, "with pairs");
 	tap_equal(mrm_vm_get(vm.pid, "owned_pages"), owned, "a frame with two names stays shared");
 	tap_equal(mrm_get("shared_frames"), PART, "all of them do");
 
-	tap_equal(process_call(&vm, lend, &page, sizeof(page)), 0, "a page is lent to a pipe");
+	tap_equal(process_call(&vm, lend_pages, &lent, sizeof(lent)), 0,
+		  "a page is lent to a pipe");
 	fill(&vm, pair, 1, 7 << 20);
 	took(&(struct want){ &vm, "owned_pages", 0 });
 	tap_equal(mrm_vm_get(vm.pid, "owned_pages"), owned,
 		  "its frame has one name, and stays shared");
-	tap_equal(process_call(&vm, take_back, &state, sizeof(state)), 0, "the pipe has it");
+	tap_equal(process_call(&vm, take_back_pages, &lent, sizeof(lent)), 0, "the pipe has it");
 	take(&vm, "owned_pages", owned + 1, "when that has let go");
 	tap_ok(process_verify(&vm), "every byte is right");
 	mrm_check("after one was lent");

@@ -461,69 +461,39 @@ static void test_outside(void)
  * vmsplice() lends pages to a pipe: those are held by reference alone.
  */
 
-#define LENT	16
-
-static int lent[2];
-
-static long lend(struct vm *v, void *arg)
-{
-	size_t *first = arg;
-	struct iovec iov = { vm_page(v, *first), LENT * PAGE_SIZE };
-
-	if (pipe2(lent, O_CLOEXEC))
-		return -errno;
-	return vmsplice(lent[1], &iov, 1, 0) == LENT * (long)PAGE_SIZE ? 0 : -EIO;
-}
-
-/* What comes out must be what the pages held when they were lent. */
-static long take_back(struct vm *v, void *arg)
-{
-	static uint64_t page[PAGE_WORDS];
-	uint64_t *state = arg;
-	long wrong = 0, i;
-
-	(void)v;
-	for (i = 0; i < LENT; i++)
-		wrong += read(lent[0], page, PAGE_SIZE) != PAGE_SIZE ||
-			 pattern_check(page, state[i]) != PAGE_WORDS;
-	close(lent[0]);
-	close(lent[1]);
-	return wrong;
-}
-
 static void test_vmsplice(void)
 {
-	uint64_t state[LENT];
-	size_t first = 64, i;
+	struct lent_pages lent = { .first = 64, .count = PIN_LENT };
+	size_t first = lent.first, i;
 
 	/* Lent while private: they stay where they are. */
 	start();
-	tap_equal(process_call(&vm, lend, &first, sizeof(first)), 0, "private pages are lent");
+	tap_equal(process_call(&vm, lend_pages, &lent, sizeof(lent)), 0, "private pages are lent");
 	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
 	/* What else is in a large frame with them stays there, too. */
-	tap_equal(mrm_get("shared_pages"), PAGES - mrm_touched_pages(first, LENT),
+	tap_equal(mrm_get("shared_pages"), PAGES - mrm_touched_pages(first, PIN_LENT),
 		  "all others are shared");
-	for (i = 0; i < LENT; i++)
-		state[i] = vm.states[first + i];
-	tap_equal(process_call(&vm, take_back, state, sizeof(state)), 0, "the pipe has them");
+	for (i = 0; i < PIN_LENT; i++)
+		lent.states[i] = vm.states[first + i];
+	tap_equal(process_call(&vm, take_back_pages, &lent, sizeof(lent)), 0, "the pipe has them");
 	tap_ok(process_share_all(&vm, 1, 0, PAGES), "a pass");
 	tap_equal(mrm_get("shared_pages"), PAGES, "then they are shared, too");
 
 	/* Lent while shared: what the guest writes then is not for the pipe. */
-	tap_equal(process_call(&vm, lend, &first, sizeof(first)), 0, "shared pages are lent");
-	for (i = 0; i < LENT; i++)
+	tap_equal(process_call(&vm, lend_pages, &lent, sizeof(lent)), 0, "shared pages are lent");
+	for (i = 0; i < PIN_LENT; i++)
 		vm.states[first + i] = 6 << 20 | i;
-	tap_equal(process_guest(&vm, GUEST_FILL, first, LENT), 0, "they are written");
-	tap_equal(process_call(&vm, take_back, state, sizeof(state)), 0, "the pipe has them");
-	tap_equal(mrm_get("shared_pages"), PAGES - LENT, "only they are private");
+	tap_equal(process_guest(&vm, GUEST_FILL, first, PIN_LENT), 0, "they are written");
+	tap_equal(process_call(&vm, take_back_pages, &lent, sizeof(lent)), 0, "the pipe has them");
+	tap_equal(mrm_get("shared_pages"), PAGES - PIN_LENT, "only they are private");
 
 	/* Lent, and discarded: the pipe keeps them. */
-	for (i = 0; i < LENT; i++)
-		state[i] = vm.states[first + i];
-	tap_equal(process_call(&vm, lend, &first, sizeof(first)), 0, "private pages are lent");
-	tap_equal(process_discard(&vm, first, LENT), 0, "and discarded");
-	tap_equal(process_guest(&vm, GUEST_TOUCH, first, LENT), 0, "and used again");
-	tap_equal(process_call(&vm, take_back, state, sizeof(state)), 0, "the pipe has them");
+	for (i = 0; i < PIN_LENT; i++)
+		lent.states[i] = vm.states[first + i];
+	tap_equal(process_call(&vm, lend_pages, &lent, sizeof(lent)), 0, "private pages are lent");
+	tap_equal(process_discard(&vm, first, PIN_LENT), 0, "and discarded");
+	tap_equal(process_guest(&vm, GUEST_TOUCH, first, PIN_LENT), 0, "and used again");
+	tap_equal(process_call(&vm, take_back_pages, &lent, sizeof(lent)), 0, "the pipe has them");
 	end("after pages were lent to a pipe");
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_xdp.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "pin.h"
 
 static int umem = -1;
+static int ends[2];
 
 /**
  * pin_pages() - pin pages of this process's VM, for process_call()
@@ -40,4 +43,42 @@ long unpin_pages(struct vm *vm, void *unused)
 	(void)vm;
 	(void)unused;
 	return close(umem) ? -errno : 0;
+}
+
+/**
+ * lend_pages() - have a pipe refer to pages of this process's VM, for process_call()
+ * @vm: the VM
+ * @lent: a struct lent_pages: which
+ * Return: 0 or a negative errno.
+ */
+long lend_pages(struct vm *vm, void *lent)
+{
+	const struct lent_pages *l = lent;
+	struct iovec iov = { vm_page(vm, l->first), l->count * PAGE_SIZE };
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	return vmsplice(ends[1], &iov, 1, 0) == (ssize_t)iov.iov_len ? 0 : -EIO;
+}
+
+/**
+ * take_back_pages() - read them from the pipe, which is closed
+ * @vm: the VM
+ * @lent: a struct lent_pages: what they are to hold
+ * Return: how many hold something else.
+ */
+long take_back_pages(struct vm *vm, void *lent)
+{
+	static uint64_t page[PAGE_WORDS];
+	const struct lent_pages *l = lent;
+	long wrong = 0;
+	size_t i;
+
+	(void)vm;
+	for (i = 0; i < l->count; i++)
+		wrong += read(ends[0], page, PAGE_SIZE) != (ssize_t)PAGE_SIZE ||
+			 pattern_check(page, l->states[i]) != PAGE_WORDS;
+	close(ends[0]);
+	close(ends[1]);
+	return wrong;
 }
