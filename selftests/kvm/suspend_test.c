@@ -3,7 +3,8 @@
  * The host is suspended while a guest's memory is taken, written to swap and read: all
  * processes and what writes can be frozen, in time, and go on afterwards; not one wrong byte.
  *
- * By the kernel's own test of it (/sys/power/pm_test), which goes as far as processes.
+ * By the kernel's own test of it (/sys/power/pm_test), which goes as far as processes: with
+ * devices stops what the test host shares with the machine, and 9p does not go on.
  */
 #include <pthread.h>
 #include <string.h>
