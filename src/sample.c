@@ -105,7 +105,10 @@ static void publish(struct mrm_vm *vm, bool known)
 
 static void clear_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigned int method)
 {
-	pick->faults = mrm_touch_clear(t, pick->index, method, &pick->small);
+	unsigned int did = mrm_touch_clear(t, pick->index, method);
+
+	pick->faults = !!(did & MRM_TOUCH_FAULTS);
+	pick->small = !!(did & MRM_TOUCH_SMALL);
 	pick->kept = !mrm_guest_page_is_taken(t->vm, pick->index);
 }
 
@@ -124,7 +127,12 @@ static void test_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigne
 
 static void leave_pick(struct mrm_touch *t, struct mrm_sample_pick *pick, unsigned int method)
 {
-	mrm_touch_end_small(t, pick->index, &pick->small);
+	struct mrm_sample *s = &t->vm->sample;
+
+	/* One that had to be waited for in vain is enough. */
+	if (pick->small)
+		s->small_left = s->small_left || !mrm_touch_end_small(t, pick->index);
+	pick->small = false;
 }
 
 /* Returns false if the VM is ending. */
@@ -150,11 +158,16 @@ static bool visit_picks(struct mrm_vm *vm,
 static void forget_picks(struct mrm_vm *vm)
 {
 	struct mrm_sample *s = &vm->sample;
+	struct mrm_touch t;
 
 	visit_picks(vm, leave_pick);
 	kvfree(s->picks);
 	s->picks = NULL;
 	s->n = 0;
+	if (!s->small_left || !mrm_touch_begin(&t, vm))
+		return;
+	s->small_left = !mrm_touch_end_small_left(&t);
+	mrm_touch_end(&t);
 }
 
 /* Begin a period: a new pick from each stratum of what RAM there is now. */
@@ -271,7 +284,7 @@ static void forget(struct mrm_vm *vm)
 {
 	struct mrm_sample *s = &vm->sample;
 
-	if (!s->n && !s->known)
+	if (!s->n && !s->known && !s->small_left)
 		return;
 	forget_picks(vm);
 	memset(&s->averages, 0, sizeof(s->averages));

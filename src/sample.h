@@ -27,7 +27,6 @@
 #include <linux/types.h>
 
 #include "estimate.h"
-#include "sample_small.h"
 
 struct mrm_vm;
 
@@ -56,7 +55,7 @@ extern struct mrm_sample_tunables mrm_sample_tunables;
  * @begun_ns: running time at which it began
  * @looks: how often its pages were looked at
  * @averages: over the periods
- * @slots_generation: of its memory slots, when pages of theirs were last picked
+ * @small_left: so may be those of others that are picked no more
  * @running_ns: running time of the VM; read by others, as all that follows
  * @active: the estimate, as a fraction of the VM's pages, see estimate.h
  * @slow: its slow average
@@ -66,19 +65,19 @@ extern struct mrm_sample_tunables mrm_sample_tunables;
  */
 struct mrm_sample {
 	struct mrm_sample_pick {
-		unsigned long index : 60;
+		unsigned long index : 59;
 		unsigned long touched : 1;
 		unsigned long kept : 1;		/* it was not taken when the period began */
 		unsigned long taken : 1;	/* but since */
 		unsigned long faults : 1;	/* to touch it will cost a fault */
-		struct mrm_small small;		/* its 2 MiB are mapped in 4 KiB for it */
+		unsigned long small : 1;	/* its 2 MiB are mapped in 4 KiB for it */
 	} *picks;
 	unsigned int n;
 	struct mrm_sample_tunables tunables;
 	u64 begun_ns;
 	unsigned int looks;
 	struct mrm_estimate averages;
-	u64 slots_generation;
+	bool small_left;
 	u64 running_ns;
 	u32 active, slow, fast, touched;
 	bool known;

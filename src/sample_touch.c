@@ -141,12 +141,10 @@ static void drop_guest_mapping(struct mrm_touch *t, unsigned long address, unsig
  * KVM's 2 MiB around an address are in 4 KiB from now on, and the guest's next touch of any of
  * them is a fault.  The newest struct kvm's, that is: a VM has one, as a rule.
  */
-static bool make_small(struct mrm_touch *t, unsigned long address, struct mrm_small *small)
+static bool make_small(struct mrm_touch *t, unsigned long address)
 {
-	if (!t->nr_kvms || !mrm_small_begin(small, t->kvms[0], address,
-					    &t->vm->sample.slots_generation))
+	if (!t->nr_kvms || !mrm_small_begin(t->kvms[0], address))
 		return false;
-	small->serial = t->serials[0];
 	drop_guest_mapping(t, address & PMD_MASK, PMD_SIZE);
 	return true;
 }
@@ -166,23 +164,23 @@ static bool may_make_small(struct mrm_touch *t, unsigned long index, unsigned in
  * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
  * @index: the guest page
  * @method: MRM_TOUCH_ACCESSED or MRM_TOUCH_DROPPED
- * @small: for mrm_touch_end_small()
  *
  * The flag comes last: to drop a mapping that was accessed sets it.
  *
  * Context: May sleep.
- * Return: true if the next touch costs a fault that it would not have cost.
+ * Return: MRM_TOUCH_FAULTS: the next touch costs a fault that it would not have cost;
+ * MRM_TOUCH_SMALL: mrm_touch_end_small() is to be called.
  */
-bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method,
-		     struct mrm_small *small)
+unsigned int mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method)
 {
 	unsigned long address = index << PAGE_SHIFT;
-	bool mapped, large, faults = false;
+	bool mapped, large, faults = false, small = false;
 
-	small->serial = 0;
 	process_touched(address, true, &mapped, &large);
 	/* What the process has not mapped the guest has not either. */
-	if (mapped && large && may_make_small(t, index, method) && make_small(t, address, small)) {
+	if (mapped && large && may_make_small(t, index, method))
+		small = make_small(t, address);
+	if (small) {
 		faults = true;
 	} else if (mapped && method == MRM_TOUCH_ACCESSED) {
 		guest_touched(t, address, true);
@@ -195,7 +193,7 @@ bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int meth
 		faults = true;
 	}
 	frame_referenced(t->vm, index, true);
-	return faults;
+	return (faults ? MRM_TOUCH_FAULTS : 0) | (small ? MRM_TOUCH_SMALL : 0);
 }
 
 /**
@@ -220,22 +218,49 @@ bool mrm_touch_test(struct mrm_touch *t, unsigned long index)
  * mrm_touch_end_small() - a guest page is looked at no more
  * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
  * @index: the guest page
- * @small: from mrm_touch_clear()
+ *
+ * Of which struct kvm it was one is not asked: of another there is no mark.
  *
  * Context: May sleep.
+ * Return: true; false if some of its 2 MiB may be left in 4 KiB until the end of
+ * mrm_touch_end_small_left().
  */
-void mrm_touch_end_small(struct mrm_touch *t, unsigned long index, struct mrm_small *small)
+bool mrm_touch_end_small(struct mrm_touch *t, unsigned long index)
 {
+	unsigned long address = index << PAGE_SHIFT;
+	bool ended = true;
 	unsigned int i;
 
-	for (i = 0; small->serial && i < t->nr_kvms; i++) {
-		if (t->serials[i] != small->serial)
-			continue;
-		mrm_small_end(small, t->kvms[i]);
-		/* So that it is mapped as one at the next touch. */
-		drop_guest_mapping(t, (index << PAGE_SHIFT) & PMD_MASK, PMD_SIZE);
-		small->serial = 0;
+	for (i = 0; i < t->nr_kvms; i++)
+		ended &= mrm_small_end(t->kvms[i], address);
+	/* So that it is mapped as one at the next touch. */
+	drop_guest_mapping(t, address & PMD_MASK, PMD_SIZE);
+	return ended;
+}
+
+/**
+ * mrm_touch_end_small_left() - no guest page is looked at
+ * @t: the VM, between mrm_touch_begin() and mrm_touch_end()
+ *
+ * Context: May sleep.
+ * Return: true if nothing is left in 4 KiB that was for mrm_touch_clear().
+ */
+bool mrm_touch_end_small_left(struct mrm_touch *t)
+{
+	unsigned long addresses[16];
+	bool ended = true;
+	ssize_t n, j;
+	unsigned int i;
+
+	for (i = 0; i < t->nr_kvms; i++) {
+		do {
+			n = mrm_small_end_left(t->kvms[i], addresses, ARRAY_SIZE(addresses));
+			ended &= n >= 0;
+			for (j = 0; j < n; j++)
+				drop_guest_mapping(t, addresses[j] & PMD_MASK, PMD_SIZE);
+		} while (n == ARRAY_SIZE(addresses));
 	}
+	return ended;
 }
 
 /* Has it no accessed bits?  Context: kvms_lock held, @kvm not dead. */
@@ -261,7 +286,6 @@ static void get_kvms(struct mrm_touch *t)
 			break;
 		if (k->dead || !kvm_get_kvm_safe(k->kvm))
 			continue;
-		t->serials[t->nr_kvms] = k->serial;
 		t->kvms[t->nr_kvms++] = k->kvm;
 		t->ad_disabled |= ad_disabled(k->kvm);
 	}

@@ -30,14 +30,17 @@
 #ifndef MRM_SAMPLE_TOUCH_H
 #define MRM_SAMPLE_TOUCH_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct kvm;
-struct mrm_small;
 struct mrm_vm;
 
 #define MRM_TOUCH_ACCESSED	0	/* methods */
 #define MRM_TOUCH_DROPPED	1
+
+#define MRM_TOUCH_FAULTS	BIT(0)	/* what mrm_touch_clear() says */
+#define MRM_TOUCH_SMALL		BIT(1)
 
 /* No VMM has as many in one process; one that means to take time gets no more. */
 #define MRM_TOUCH_KVMS		64
@@ -46,23 +49,21 @@ struct mrm_vm;
  * struct mrm_touch - a VM whose guest pages are being looked at
  * @vm: the VM
  * @kvms: its struct kvm, the newest first, with a reference to each
- * @serials: see struct mrm_kvm
  * @nr_kvms: how many
  * @ad_disabled: KVM has no accessed bits for one of them: it makes touches fault
  */
 struct mrm_touch {
 	struct mrm_vm *vm;
 	struct kvm *kvms[MRM_TOUCH_KVMS];
-	u64 serials[MRM_TOUCH_KVMS];
 	unsigned int nr_kvms;
 	bool ad_disabled;
 };
 
 bool mrm_touch_begin(struct mrm_touch *t, struct mrm_vm *vm);
-bool mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method,
-		     struct mrm_small *small);
+unsigned int mrm_touch_clear(struct mrm_touch *t, unsigned long index, unsigned int method);
 bool mrm_touch_test(struct mrm_touch *t, unsigned long index);
-void mrm_touch_end_small(struct mrm_touch *t, unsigned long index, struct mrm_small *small);
+bool mrm_touch_end_small(struct mrm_touch *t, unsigned long index);
+bool mrm_touch_end_small_left(struct mrm_touch *t);
 void mrm_touch_end(struct mrm_touch *t);
 
 #endif

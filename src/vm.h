@@ -55,13 +55,11 @@ struct mrm_range {
  * @node: in mrm_vm.kvms
  * @kvm: it; may be followed only after kvm_get_kvm_safe() under kvms_lock,
  *	while not @dead
- * @serial: of no other struct kvm, whatever its address
  * @dead: KVM is destroying it
  */
 struct mrm_kvm {
 	struct list_head node;
 	struct kvm *kvm;
-	u64 serial;
 	bool dead;
 };
 

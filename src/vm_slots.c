@@ -24,18 +24,14 @@
 int mrm_vm_add_kvm(struct mrm_vm *vm, struct kvm *kvm)
 {
 	struct mrm_kvm *new = kzalloc(sizeof(*new), GFP_KERNEL), *k;
-	static atomic64_t serials;
 
 	if (!new)
 		return -ENOMEM;
 	new->kvm = kvm;
-	new->serial = atomic64_inc_return(&serials);
 	spin_lock_irq(&vm->kvms_lock);
 	list_for_each_entry(k, &vm->kvms, node) {
 		if (k->kvm == kvm) {
 			/* Perhaps another at the address of a dead one. */
-			if (k->dead)
-				k->serial = new->serial;
 			k->dead = false;
 			kfree(new);
 			new = NULL;

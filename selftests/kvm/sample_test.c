@@ -10,10 +10,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -485,6 +487,58 @@ static void test_sparse(int method)
 	mrm_set_number("alloc_guest_large_page", was);
 }
 
+static bool all_mapped(void *before)
+{
+	return kvm_large_mappings() - *(long *)before == SPARSE;
+}
+
+static long set_log(struct vm *v, void *arg)
+{
+	struct kvm_userspace_memory_region region = {
+		.guest_phys_addr = GUEST_RAM,
+		.memory_size = SPARSE * SMALL * PAGE_SIZE,
+		.userspace_addr = (unsigned long)v->view.ram,
+		.flags = *(bool *)arg ? KVM_MEM_LOG_DIRTY_PAGES : 0,
+	};
+
+	return ioctl(v->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+}
+
+/* Memory slots change while guest pages are looked at: afterwards nothing is left in 4 KiB. */
+static void test_slots(void)
+{
+	const struct vm_config config = { .pages = SPARSE * SMALL };
+	long was = mrm_get("alloc_guest_large_page"), before = kvm_large_mappings(), err = 0;
+	struct vm_process p;
+	bool on = false;
+	int i;
+
+	if (before < 0) {
+		tap_skip("KVM does not count them", "large mappings");
+		return;
+	}
+	mrm_set("alloc_guest_large_page", "1");
+	toucher_start(&p, &config);
+	toucher_set(&p, 100, &seed);
+	toucher_touch(&p);
+	tap_ok(wait_until(all_mapped, &before, MRM_LONG), "all is mapped by 2 MiB");
+	toucher_watch();
+	tune(1, N, 0);
+	for (i = 0; i < 6; i++) {
+		wait_periods(p.pid, 1, 1);
+		on = !on;
+		err |= process_call(&p, set_log, &on, sizeof(on));
+	}
+	tap_equal(err, 0, "its slot changes in each of six periods");
+	tune(0, N, 0);
+	tap_ok(wait_until(all_mapped, &before, MRM_LONG), "then all is mapped by 2 MiB again");
+	tap_note("%ld of %ld", kvm_large_mappings() - before, SPARSE);
+	toucher_rest(&p);
+	tap_ok(process_verify(&p), "every byte is right");
+	process_stop(&p);
+	mrm_set_number("alloc_guest_large_page", was);
+}
+
 int main(void)
 {
 	unsigned int periods = setting("MRM_SAMPLE_PERIODS", 40), b;
@@ -503,6 +557,7 @@ int main(void)
 		test_changes(method);
 		test_sparse(method);
 	}
+	test_slots();
 	mrm_nothing_left("at the end");
 	return tap_done();
 }
