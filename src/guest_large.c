@@ -390,7 +390,6 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *e
 	unsigned long i, first = first_of(index);
 	unsigned int flags, left, moved = 0, copies = 0;
 	int err = 0, one;
-	bool scanned;
 
 	if (IS_ERR_OR_NULL(frame))
 		return PTR_ERR(frame);
@@ -399,9 +398,9 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *e
 		err = -EBUSY;
 		goto unlock;
 	}
-	/* Of one that was not scanned it is seen below. */
-	scanned = is_scanned(READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES)));
-	if (scanned && !has_room(frame, mrm_guest_large_untouched(frame))) {
+	/* Of one that was not scanned, or was written since, it is seen below. */
+	if (is_scanned(READ_ONCE(*mrm_large_word(frame, MRM_LARGE_SAVES))) &&
+	    !has_room(frame, mrm_guest_large_untouched(frame))) {
 		err = -ENOMEM;
 		goto unlock;
 	}
@@ -411,8 +410,7 @@ static int break_frame(struct mrm_vm *vm, unsigned long index, mrm_expects_fn *e
 		err = -EBUSY;
 		goto unlock;
 	}
-	if (!scanned && !has_room(frame, 0) &&
-	    !has_room(frame, count_zeroes(vm, first, frame))) {
+	if (!has_room(frame, 0) && !has_room(frame, count_zeroes(vm, first, frame))) {
 		err = -ENOMEM;
 		goto unlock;
 	}
