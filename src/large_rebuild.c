@@ -10,6 +10,7 @@
 #include "large_rebuild.h"
 #include "large_walk.h"
 #include "vm.h"
+#include "vm_memory.h"
 
 #define ROUND		HZ		/* jiffies, in which so many are rebuilt */
 #define LOOK_FOR	(HZ / 4)	/* that choosing takes at most */
@@ -78,10 +79,21 @@ static void choose_fn(struct mrm_vm *vm, unsigned long first, void *unused)
 	mrm_guest_large_unmap(vm, first);
 }
 
+/* What is above a max that somebody set is taken, however much the host has. */
+static bool may_have_more(struct mrm_vm *vm)
+{
+	unsigned long max = READ_ONCE(vm->balance.max);
+	struct mrm_vm_memory m;
+
+	if (!max)
+		return true;
+	return !mrm_vm_memory(vm, &m) && (m.size <= max || m.consumed + MRM_LARGE_PAGES <= max);
+}
+
 /* Not always from the beginning: what is pinned there would be all there is. */
 static void choose_of(struct mrm_vm *vm)
 {
-	if (!READ_ONCE(vm->large) || mrm_vm_not_to_take(vm))
+	if (!READ_ONCE(vm->large) || mrm_vm_not_to_take(vm) || !may_have_more(vm))
 		return;
 	vm->rebuild_next = mrm_large_walk(vm, vm->rebuild_next, choose_fn, NULL, may_choose);
 	if (failed)
