@@ -41,15 +41,6 @@ struct ring {
 	struct vring_used_elem done[VHOST_MOST + 1];
 };
 
-/**
- * vhost_here() - is there vhost?  Its module is loaded if there is.
- * Return: true if so.
- */
-bool vhost_here(void)
-{
-	return !system("modprobe -q vhost_net") && !access(VHOST, R_OK | W_OK);
-}
-
 /* A socket that what is sent goes to.  Return: it, or a negative errno. */
 static int loopback(void)
 {
@@ -69,6 +60,20 @@ static int loopback(void)
 	err = -errno;
 	close(fd);
 	return err;
+}
+
+/**
+ * vhost_here() - is there vhost, and what it sends to?  Its module is loaded if there is.
+ * Return: true if so.
+ */
+bool vhost_here(void)
+{
+	int socket = loopback();
+
+	if (socket < 0)
+		return false;
+	close(socket);
+	return !system("modprobe -q vhost_net") && !access(VHOST, R_OK | W_OK);
 }
 
 /* The guest's RAM, from the address that the guest knows it by. */
