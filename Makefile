@@ -56,7 +56,7 @@ test:				## unit tests, then selftests on the test host, on 6.12 and 6.1
 test-all:			## the same on 7.2, the debug kernel and EPT as well (four hours on two processors)
 	@MRM_STOP_SECONDS=60 scripts/test 6.12 6.1 7.2 debug ept
 
-test-guests:			## all tests with whole libvirt guests (25 minutes)
+test-guests:			## all tests with whole libvirt guests (40 minutes)
 	@scripts/test --guests
 
 MINUTES ?= 10
