@@ -377,34 +377,28 @@ static void test_rebuilt(void)
 	large_end(&vm, "after it was rebuilt");
 }
 
-static bool one_is_rebuilt(void *unused)
+static bool are_rebuilt(void *number)
 {
-	(void)unused;
-	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
-	return mrm_vm_get(vm.pid, "large_pages") > 0;
+	process_guest(&vm, GUEST_READ, 0, PAGES);
+	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
 }
 
 /* What would be taken again. */
 static void test_rebuilt_above_max(void)
 {
 	char half[24];
+	long one = 1;
 
 	snprintf(half, sizeof(half), "%ld", PAGES * PAGE_SIZE / 2);
 	start_broken();
 	process_fill(&vm, 0, PAGES, 2 << 20);
 	tap_equal(mrm_vm_set(vm.pid, "max_bytes", half), 0, "it is to have half of what it has");
 	mrm_set("large_rebuild_rate", "1024");
-	tap_ok(!wait_until(one_is_rebuilt, NULL, 4000), "nothing is rebuilt for it");
+	tap_ok(!wait_until(are_rebuilt, &one, 4000), "nothing is rebuilt for it");
 	tap_equal(mrm_vm_set(vm.pid, "max_bytes", "0"), 0, "it may have all");
 	tap_ok(wait_until(all_rebuilt, NULL, MRM_LONG), "then all are rebuilt");
 	mrm_set("large_rebuild_rate", "0");
 	large_end(&vm, "after it was to have less");
-}
-
-static bool are_rebuilt(void *number)
-{
-	process_guest(&vm, GUEST_READ, 0, PAGES);
-	return mrm_vm_get(vm.pid, "large_pages") >= *(long *)number;
 }
 
 /* What was scanned before it was broken and rebuilt is not taken for its own equal. */
