@@ -67,10 +67,10 @@ has_file() {
 		equal "$(stat -c '%s %a' "$file")" "$(($2 << 20)) 600"
 }
 
-# squeeze GUEST - three quarters of what it has.
+# squeeze GUEST - three quarters of what it has, which a guest that still boots has not yet.
 squeeze() {
-	echo $(($(vm_counter "$1" consumed_bytes) * 3 / 4)) >"$mrm/limit_bytes"
-	wait_until 60 vm_counter_is "$1" swapped_pages -gt 1000
+	echo $(($(vm_counter "$1" consumed_bytes) * 3 / 4)) >"$mrm/limit_bytes" &&
+		wait_until 60 vm_counter_is "$1" swapped_pages -gt 1000
 }
 
 # Who dumps reads all of it, and on less memory some of it goes to swap again behind him.
@@ -191,6 +191,7 @@ define_a
 check "a guest starts" start a
 check "it has a swap file" has_file a "$mib"
 check "which is overwritten in place" in_place "$(file_of a)"
+check "it fills its memory" memcheck_goes_on a
 check "on less memory it is swapped" squeeze a
 check "no byte is lost" memcheck_goes_on a
 limit 0
