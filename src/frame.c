@@ -11,6 +11,9 @@
 #include "frame_table.h"
 #include "vm.h"
 
+#define ROOM		1024	/* pages, below the limit of a memory cgroup */
+#define ROOM_PART	64	/* or such a part of it */
+
 /* Secret for the life of the module, so that no guest can aim for a chain. */
 static u64 hash_seed;
 
@@ -183,9 +186,46 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 #define LARGE_FLAGS	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_ZERO | __GFP_NOMEMALLOC | \
 			 __GFP_NOWARN)
 
+/* Pages that are left to a cgroup, for what else is charged to it. */
+static unsigned long room(unsigned long limit)
+{
+	return max(limit / ROOM_PART, (unsigned long)ROOM);
+}
+
+/**
+ * mrm_frame_short_memcg() - a memory cgroup that pays for a VM and is near its limit
+ * @vm: the VM
+ * @more: pages that are to be charged
+ *
+ * That is memory.max, or memory.high, where who charges more is made to sleep.
+ *
+ * Context: Any.
+ * Return: the cgroup, which stays as long as the VM's does; NULL if there is none.
+ */
+struct mem_cgroup *mrm_frame_short_memcg(struct mrm_vm *vm, unsigned long more)
+{
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg;
+
+	for (memcg = vm->memcg; memcg; memcg = parent_mem_cgroup(memcg)) {
+		unsigned long limit = min(READ_ONCE(memcg->memory.max),
+					  READ_ONCE(memcg->memory.high));
+
+		if (limit < PAGE_COUNTER_MAX &&
+		    page_counter_read(&memcg->memory) + more + room(limit) > limit)
+			return memcg;
+	}
+#endif
+	return NULL;
+}
+
+/* What was made room for by breaking one is not for the next one. */
+#define LARGE_ROOM	(4 * MRM_LARGE_PAGES)
+
 static struct page *alloc_large(struct mrm_vm *vm, gfp_t flags, int node)
 {
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE))
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
+	    mrm_frame_short_memcg(vm, LARGE_ROOM))
 		return NULL;
 	return alloc_charged(vm, flags | (node == NUMA_NO_NODE ? 0 : __GFP_THISNODE),
 			     MRM_LARGE_ORDER, node);

@@ -14,6 +14,7 @@
 #include "guest_fault.h"
 #include "guest_file.h"
 #include "guest_large.h"
+#include "guest_limit.h"
 #include "guest_page.h"
 #include "guest_swap.h"
 #include "remap.h"
@@ -203,6 +204,7 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 
 	if (foreign(vmf))
 		return VM_FAULT_SIGBUS;
+	mrm_guest_limit_mind(vm);
 	frame = find_frame(vmf, vm, &allocated, &ret);
 	if (ret)
 		return ret;
@@ -284,6 +286,7 @@ static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
 	if (foreign(vmf))
 		return VM_FAULT_SIGBUS;
 	if (mrm_frame_is_shared(frame)) {
+		mrm_guest_limit_mind(vm);
 		frame = mrm_guest_page_break(vm, vmf->pgoff, frame, 0);
 		if (frame == ERR_PTR(-EAGAIN))
 			return wait_broken(vmf, vm);

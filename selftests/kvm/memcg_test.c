@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "large_vm.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
@@ -124,6 +125,69 @@ static void must_die(struct vm_process *p, const char *what)
 	tap_ok(process_receive_or_end(p, 2 * MRM_LONG), "%s", what);
 	process_kill(p);
 	tap_equal(oom_kills(), kills + 1, "%s: it is the one that is killed", what);
+}
+
+/* So many pages in each 2 MiB. */
+static void fill_some(struct vm_process *p, size_t count)
+{
+	size_t first;
+
+	for (first = 0; first < PAGES; first += PARTS)
+		process_fill(p, first, count, 1);
+}
+
+/* Not for what it has not touched of its large pages. */
+static void test_sparse(const char *file)
+{
+	const struct vm_config config = { .pages = PAGES };
+	long kills = oom_kills(), broken;
+	struct vm_process p;
+
+	mrm_set("alloc_guest_large_page", "1");
+	start_with(&p, &config);
+	broken = mrm_vm_get(p.pid, "large_pages_broken");
+	set_limit(file, 24 * MiB);
+	fill_some(&p, 1);
+	tap_between(mrm_vm_get(p.pid, "large_pages"), 1, 12, "%s has room for some large pages",
+		    file);
+	fill_some(&p, 64);
+	tap_between(mrm_vm_get(p.pid, "large_pages_broken") - broken, 1, 12,
+		    "those that hold hardly anything are broken");
+	fill_some(&p, 128);
+	tap_between(mrm_vm_get(p.pid, "private_pages"), PAGES / 4, PAGES * 3 / 8,
+		    "it has room for its 16 MiB");
+	tap_equal(oom_kills(), kills, "and is not killed for the rest");
+	mrm_check("with large pages at the limit");
+	no_limit();
+	tap_ok(process_verify(&p), "every byte is right");
+	process_stop(&p);
+	mrm_reload("after large pages at the limit");
+}
+
+/* Nor is one for another's. */
+static void test_sparse_neighbour(void)
+{
+	const struct vm_config config = { .pages = PAGES };
+	struct vm_process p, neighbour;
+	long kills = oom_kills();
+
+	mrm_set("alloc_guest_large_page", "1");
+	start_with(&neighbour, &config);
+	fill_some(&neighbour, 1);
+	tap_equal(mrm_vm_get(neighbour.pid, "large_pages"), PAGES / PARTS, "all of it is large");
+	mrm_set("alloc_guest_large_page", "0");
+	start_with(&p, &config);
+	set_limit(GROUP "/memory.max", 16 * MiB);
+	process_fill(&p, 0, PAGES * 3 / 4, 1);
+	tap_equal(oom_kills(), kills, "48 MiB are had of another's untouched ones");
+	tap_between(mrm_vm_get(neighbour.pid, "large_pages"), 1, PAGES / PARTS / 2,
+		    "for which no more are broken than it takes");
+	mrm_check("with another's large pages at the limit");
+	no_limit();
+	tap_ok(process_verify(&neighbour) && process_verify(&p), "every byte is right");
+	process_stop(&p);
+	process_stop(&neighbour);
+	mrm_reload("after another's large pages at the limit");
 }
 
 /* At the limit the VM is killed. */
@@ -306,6 +370,9 @@ int main(void)
 	}
 	test_charge();
 	test_limit();
+	test_sparse(GROUP "/memory.max");
+	test_sparse(GROUP "/memory.high");
+	test_sparse_neighbour();
 	test_break();
 	test_switch_off();
 	test_high();
