@@ -13,7 +13,6 @@
 #include "large.h"
 #include "large_rebuild.h"
 #include "large_reserve.h"
-#include "large_scan.h"
 #include "large_walk.h"
 #include "share.h"
 #include "share_pages.h"
@@ -94,33 +93,14 @@ static bool is_short(void)
 	return READ_ONCE(state) != MRM_HIGH;
 }
 
-/* Or is it never scanned? */
-static bool shares(struct mrm_vm *vm)
-{
-	return READ_ONCE(vm->share) && READ_ONCE(vm->cow);
-}
-
-/* As the scanner does: share what can be, or find out what breaking a large frame would save. */
-static void scan(struct mrm_vm *vm, unsigned long index)
-{
-	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
-
-	if (!shares(vm)) {
-		mrm_large_scan_zeroes(vm, first);
-		return;
-	}
-	for (i = 0; i < MRM_LARGE_PAGES; i += MRM_SHARE_BLOCK)
-		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
-}
-
 /*
  * Break the one that a guest page is in, and share what can be shared of it; but while memory is
  * plentiful that is the scanner's, in its own time.
  */
 static void break_and_share(struct mrm_vm *vm, unsigned long index)
 {
-	if (!mrm_share_break_large(vm, index, NULL) && is_short())
-		scan(vm, index);
+	if (!mrm_share_break_large(vm, index, true, NULL) && is_short())
+		mrm_share_scan_large(vm, index);
 }
 
 /* What a sweep does but for breaking: find out what that would save. */
@@ -158,10 +138,10 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 	if (s->scan) {
 		bool is_new = !look.scanned;
 
-		scan(vm, index);
+		mrm_share_scan_large(vm, index);
 		if (!mrm_guest_large_look(vm, index, &look)) {
 			/* It saved so much that it was broken: now what it held is shared. */
-			scan(vm, index);
+			mrm_share_scan_large(vm, index);
 			look.scanned = true;
 		}
 		/* Where the scanner's lock was not to be had it is not yet. */
@@ -201,7 +181,7 @@ static bool tidying(void)
 
 static bool look_for_zeroes(struct mrm_vm *vm)
 {
-	if (shares(vm) || (vm->zeroes_at && time_before(jiffies, vm->zeroes_at)))
+	if (mrm_share_scans(vm) || (vm->zeroes_at && time_before(jiffies, vm->zeroes_at)))
 		return false;
 	/* 0 is for never. */
 	vm->zeroes_at = (jiffies + ZEROES_EVERY) | 1;

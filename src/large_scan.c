@@ -177,14 +177,17 @@ void mrm_large_scan_zeroes(struct mrm_vm *vm, unsigned long first)
  * a little of 2 MiB and left the rest.
  *
  * Context: The share lock is held; may sleep.
+ * Return: pages that this brought.
  */
-void mrm_large_scanned(struct mrm_vm *vm, unsigned long index)
+unsigned int mrm_large_scanned(struct mrm_vm *vm, unsigned long index)
 {
 	struct mrm_large_look look;
+	unsigned int freed = 0;
 
 	if (mrm_guest_large_look(vm, index, &look) && !look.broken &&
 	    look.saves * 100 >= READ_ONCE(mrm_large_tunables.break_pct) * MRM_LARGE_PAGES)
-		mrm_guest_large_break(vm, index, mrm_large_scan_expects, true, NULL);
+		mrm_guest_large_break(vm, index, mrm_large_scan_expects, true, &freed);
+	return freed;
 }
 
 /**

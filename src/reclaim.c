@@ -15,7 +15,6 @@
 #include "guest_large.h"
 #include "guest_page.h"
 #include "guest_swap.h"
-#include "large_scan.h"
 #include "reclaim.h"
 #include "share.h"
 #include "swap.h"
@@ -151,15 +150,15 @@ static bool draw(struct mrm_vm *vm, unsigned long *index)
 	return find(vm, index, ULONG_MAX, alone);
 }
 
-/* Is it known that breaking a large frame saves nothing?  Of what is never scanned, just now. */
+/* Does breaking a large frame save nothing?  Of what was not scanned it is found out. */
 static bool is_in_vain(struct mrm_vm *vm, unsigned long index)
 {
 	struct mrm_large_look look;
 
 	if (!mrm_guest_large_look(vm, index, &look) || look.broken)
 		return false;
-	if (!READ_ONCE(vm->share)) {
-		mrm_large_scan_zeroes(vm, round_down(index, MRM_LARGE_PAGES));
+	if (!look.scanned || !mrm_share_scans(vm)) {
+		mrm_share_scan_large(vm, index);
 		if (!mrm_guest_large_look(vm, index, &look))
 			return false;
 	}
@@ -177,7 +176,7 @@ static unsigned int break_large(struct mrm_vm *vm, unsigned long index)
 
 	if (!mrm_guest_pages_may_take(vm) && is_in_vain(vm, index))
 		return 0;
-	mrm_share_break_large(vm, index, &parts);
+	mrm_share_break_large(vm, index, false, &parts);
 	return parts;
 }
 

@@ -31,7 +31,7 @@ static DEFINE_MUTEX(share_lock);
  * @scanned: where to add how many have a frame
  *
  * Context: The scanner; may sleep.  Takes the share lock.
- * Return: how many guest pages, private before, are shared now.
+ * Return: as mrm_share_pages().
  */
 unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 			     unsigned long *scanned)
@@ -54,7 +54,7 @@ unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned in
  * Memory may be what the holder of the share lock waits for, so it is not waited for.
  *
  * Context: May sleep.
- * Return: how many guest pages, private before, are shared now.
+ * Return: as mrm_share_pages().
  */
 unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigned int pages)
 {
@@ -72,20 +72,63 @@ unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigne
 }
 
 /**
+ * mrm_share_scans() - is a VM scanned, or never?
+ * @vm: the VM
+ *
+ * Context: Any.
+ * Return: whether it is.
+ */
+bool mrm_share_scans(struct mrm_vm *vm)
+{
+	return READ_ONCE(vm->share) && READ_ONCE(vm->cow);
+}
+
+/**
+ * mrm_share_scan_large() - share what can be of a large frame, or find out what breaking it saves
+ * @vm: a VM; one that does not share may still hold zeroes
+ * @index: a guest page in it
+ *
+ * For who reclaims, as mrm_share_try_block().
+ *
+ * Context: May sleep.
+ */
+void mrm_share_scan_large(struct mrm_vm *vm, unsigned long index)
+{
+	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
+
+	if (!mrm_share_scans(vm)) {
+		mrm_large_scan_zeroes(vm, first);
+		return;
+	}
+	for (i = 0; i < MRM_LARGE_PAGES; i += MRM_SHARE_BLOCK)
+		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
+}
+
+static bool lock(bool wait)
+{
+	if (!wait)
+		return mutex_trylock(&share_lock);
+	mutex_lock(&share_lock);
+	return true;
+}
+
+/**
  * mrm_share_break_large() - break the large frame of a guest page, and share what can be shared
  * @vm: a VM
  * @index: the guest page; nothing is done if it is in none
+ * @wait: for the share lock, which may be for memory; else what could be shared is copied if
+ *	somebody else holds it
  * @freed: as in mrm_guest_large_break()
  *
  * Nothing is copied that equals a shared frame, and of what is likely to have equals only the
- * first is, unless somebody else holds the share lock.
+ * first is.
  *
- * Context: May sleep, but not for memory.
+ * Context: May sleep.
  * Return: as mrm_guest_large_break().
  */
-int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, unsigned int *freed)
+int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, bool wait, unsigned int *freed)
 {
-	bool locked = READ_ONCE(vm->cow) && mutex_trylock(&share_lock);
+	bool locked = READ_ONCE(vm->cow) && lock(wait);
 	bool share = locked && vm->cow && READ_ONCE(vm->share) &&
 		     vm->salt == mrm_salt_effective(vm, vm->named_salt);
 	int err = mrm_guest_large_break(vm, index, share ? mrm_large_scan_expects : NULL, true,

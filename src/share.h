@@ -17,7 +17,9 @@ struct mrm_vm;
 unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 			     unsigned long *scanned);
 unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigned int pages);
-int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, unsigned int *freed);
+bool mrm_share_scans(struct mrm_vm *vm);
+void mrm_share_scan_large(struct mrm_vm *vm, unsigned long index);
+int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, bool wait, unsigned int *freed);
 void mrm_share_prepare(struct mrm_vm *vm);
 bool mrm_share_begin(struct mrm_vm *vm);
 int mrm_share_set_enabled(struct mrm_vm *vm, bool share);

@@ -191,13 +191,14 @@ static unsigned int share_own(void)
  * @scanned: where to add how many have a frame
  *
  * Context: The share lock is held; may sleep.
- * Return: how many of the guest pages, private before, are shared now.
+ * Return: how many of the guest pages, private before, are shared now, and what breaking a large
+ * frame brought.
  */
 unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned int pages,
 			     bool note, unsigned long *scanned)
 {
 	unsigned long large = 0;
-	unsigned int i, resident;
+	unsigned int i, resident, freed = 0;
 
 	resident = mrm_guest_pages_get_private(vm, first, pages, false, block.frames);
 	mrm_count(vm, MRM_SCANNED, resident);
@@ -222,8 +223,8 @@ unsigned int mrm_share_pages(struct mrm_vm *vm, unsigned long first, unsigned in
 		mrm_cond_resched();
 	}
 	if (large)
-		mrm_large_scanned(vm, large);
+		freed = mrm_large_scanned(vm, large);
 	share_hints();
 	leave_out_alone();
-	return share_own();
+	return freed + share_own();
 }
