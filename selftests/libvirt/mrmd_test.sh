@@ -341,6 +341,12 @@ check "another one is not" guest_start b
 check "a guest without a balloon is known to be" wait_until 20 mrmd_knows b balloon_state absent
 check "its settings are applied" has_setting b salt b
 virsh -q destroy b
+settings b "min='${mib}MiB'" --config
+check "one that is to have all of its memory always" guest_start b
+check "is promised it, though the kernel sees that bit by bit" \
+	wait_until 40 vm_counter_is b min_bytes -eq $((mib << 20))
+virsh -q destroy b
+settings b "salt='b'" --config
 kill -STOP "$mrmd_pid"
 check "a mrmd that does not answer keeps no guest from starting" guest_start b
 kill -CONT "$mrmd_pid"

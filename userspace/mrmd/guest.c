@@ -62,6 +62,11 @@ int guests_init(void)
 	return timer < 0 ? -ENOMEM : 0;
 }
 
+static uint64_t read_or_0(const struct guest *guest, const char *name)
+{
+	return mrm_vm_u64_or_0(module_root(), guest->pid, name);
+}
+
 /* Said once for each file: a module that lacks it lacks it for all guests. */
 static void note_missing(const char *file)
 {
@@ -81,12 +86,14 @@ static void note_missing(const char *file)
  * @guest: whose it is
  * @ended: the VM has ended meanwhile
  * @full: there is no room for its min
+ * @small: its min or max is more than the RAM that it has so far
  * @salt: its salt is the old one
  */
 struct refusal {
 	const struct guest *guest;
 	bool ended;
 	bool full;
+	bool small;
 	bool salt;
 };
 
@@ -114,8 +121,10 @@ static void refused(void *data, const char *file, const char *value, int error)
 		break;
 	case -EINVAL:
 	case -ERANGE:
-		log_error("guest %s: %s = %s: the kernel does not take this value", name, file,
-			  value);
+		refusal->small = true;
+		log_error("guest %s: %s = %s: the kernel does not take this value of a VM of "
+			  "%" PRIu64 " MiB; it is tried again when that changes",
+			  name, file, value, refusal->guest->size >> 20);
 		break;
 	default:
 		log_error("guest %s: %s = %s: %s", name, file, value, strerror(-error));
@@ -160,7 +169,9 @@ static void apply(struct guest *guest, uint64_t promised)
 	all.given[MRM_SHARE] = false;
 	guest->salt_later = all.given[MRM_SALT] && sharing_stops(guest);
 	all.given[MRM_SALT] &= !guest->salt_later;
+	guest->size = read_or_0(guest, "size_bytes");
 	mrm_settings_apply(module_root(), &guest->vm, &all, promised, refused, &refusal);
+	guest->small = refusal.small;
 	guest->managed = guest->element;
 	guest->limited = limited;
 	guest->refused = refusal.full;
@@ -220,11 +231,6 @@ static void tell(struct guest *guest, uint64_t now)
 		tell_file(guest, "balloon_state", balloon_state_names[state]);
 	guest->told_bytes = bytes;
 	guest->told_state = state;
-}
-
-static uint64_t read_or_0(const struct guest *guest, const char *name)
-{
-	return mrm_vm_u64_or_0(module_root(), guest->pid, name);
 }
 
 /* What the kernel wants of this balloon.  Without a word from it, it is let go. */
@@ -401,8 +407,12 @@ void guests_balance(void)
 	mrm_read_u64(module_root()->fd, "free_bytes", &free);
 	mrm_read_u64(module_root()->fd, "min_free_bytes", &min_free);
 	round_begin(&rebalance, free, min_free);
-	for (guest = guests; guest; guest = guest->next)
+	for (guest = guests; guest; guest = guest->next) {
+		/* QEMU gives KVM one piece of it after the other. */
+		if (guest->listed && guest->small && read_or_0(guest, "size_bytes") != guest->size)
+			guest_apply(guest);
 		aim(guest);
+	}
 	drive();
 	/* Or a VM has another min or max. */
 	swap_bounds();

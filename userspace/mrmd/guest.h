@@ -49,6 +49,8 @@ struct guest_driver {
  * @current: what it starts with, in bytes, if that is less than its size; or 0
  * @limited: that was applied as its max
  * @refused: there was no room for its min
+ * @small: its min or max was more than the RAM that the kernel knew
+ * @size: which was so many bytes
  * @balloon: its balloon
  * @aimed: the kernel says where its balloon shall go
  * @steered: its balloon has been told something by us
@@ -79,6 +81,8 @@ struct guest {
 	uint64_t current;
 	bool limited;
 	bool refused;
+	bool small;
+	uint64_t size;
 	struct balloon balloon;
 	bool aimed;
 	bool steered;
