@@ -162,6 +162,7 @@ const struct mrm_tunable mrm_tunables[] = {
 		.name = "limit_bytes",
 		.unit = "bytes",
 		.usual = 0,
+		.least = 64u << 20,
 		.max = UINT64_MAX,
 		.words = "What all VMs may use together, from 64 MiB; 0 is what the host has.",
 	},
@@ -220,7 +221,7 @@ int mrm_tunable_parse(const struct mrm_tunable *tunable, const char *text, uint6
 	error = mrm_parse_u64(text, &number);
 	if (error)
 		return error;
-	if (number < tunable->min || number > tunable->max)
+	if (number < tunable->min || number > tunable->max || (number && number < tunable->least))
 		return -ERANGE;
 	*value = number;
 	return 0;

@@ -16,7 +16,8 @@
  *           takes numbers
  * @usual: value after loading the module
  * @min: least value the kernel takes
- * @max: greatest value the kernel takes
+ * @least: least value the kernel takes but for 0, if that is a value of its own; or 0
+ * @max: greatest value the kernel takes; UINT64_MAX if that is the host's matter
  * @words: what it does, a sentence
  */
 struct mrm_tunable {
@@ -25,6 +26,7 @@ struct mrm_tunable {
 	const char *const *choices;
 	uint64_t usual;
 	uint64_t min;
+	uint64_t least;
 	uint64_t max;
 	const char *words;
 };

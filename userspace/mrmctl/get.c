@@ -46,6 +46,10 @@ static void print_range(const struct mrm_tunable *tunable)
 {
 	uint64_t i;
 
+	if (tunable->least) {
+		printf("0, or from %" PRIu64, tunable->least);
+		return;
+	}
 	if (!tunable->choices) {
 		printf("range %" PRIu64 "-%" PRIu64, tunable->min, tunable->max);
 		return;

@@ -61,12 +61,20 @@ static void complain_choices(const char *who, const struct mrm_tunable *tunable,
 
 static void complain_range(const char *who, const struct mrm_tunable *tunable, const char *value)
 {
+	char least[8] = "", most[24];
+
 	if (tunable->choices) {
 		complain_choices(who, tunable, value);
 		return;
 	}
-	complain("%s \"%s\" for %s: it takes a whole number from %" PRIu64 " to %" PRIu64 "%s%s",
-		 who, value, tunable->name, tunable->min, tunable->max,
+	if (tunable->least)
+		snprintf(least, sizeof(least), "0, or ");
+	if (tunable->max == UINT64_MAX)
+		snprintf(most, sizeof(most), "what the host has");
+	else
+		snprintf(most, sizeof(most), "%" PRIu64, tunable->max);
+	complain("%s \"%s\" for %s: it takes %sa whole number from %" PRIu64 " to %s%s%s", who,
+		 value, tunable->name, least, tunable->least ? tunable->least : tunable->min, most,
 		 *tunable->unit ? ", in " : "", tunable->unit);
 }
 

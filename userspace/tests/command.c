@@ -209,6 +209,8 @@ static void test_set(void)
 {
 	expect(2, "it takes a whole number from 0 to 100, in % of a CPU",
 	       "mrmctl set share_cpu_max 101");
+	expect(2, "it takes 0, or a whole number from 67108864 to what the host has, in bytes",
+	       "mrmctl set limit_bytes 1000000");
 	expect(2, "cannot take \"-5\"", "mrmctl set share_cpu_max -5");
 	expect(2, "cannot take \"\"", "mrmctl set share_cpu_max ''");
 	expect(2, "is not a tunable", "mrmctl set frob 1");
