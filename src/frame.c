@@ -186,37 +186,52 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 #define LARGE_FLAGS	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_ZERO | __GFP_NOMEMALLOC | \
 			 __GFP_NOWARN)
 
-/* Pages that are left to a cgroup, for what else is charged to it. */
-static unsigned long room(unsigned long limit)
-{
-	return max(limit / ROOM_PART, (unsigned long)ROOM);
-}
-
-/**
- * mrm_frame_short_memcg() - a memory cgroup that pays for a VM and is near its limit
- * @vm: the VM
- * @more: pages that are to be charged
- *
- * That is memory.max, or memory.high, where who charges more is made to sleep.
- *
- * Context: Any.
- * Return: the cgroup, which stays as long as the VM's does; NULL if there is none.
- */
-struct mem_cgroup *mrm_frame_short_memcg(struct mrm_vm *vm, unsigned long more)
+/* Will a memory cgroup that pays for a VM have less than a part of its room left? */
+static bool is_short(struct mrm_vm *vm, unsigned long more, unsigned int part)
 {
 #ifdef CONFIG_MEMCG
 	struct mem_cgroup *memcg;
+	unsigned long limit, room;
 
 	for (memcg = vm->memcg; memcg; memcg = parent_mem_cgroup(memcg)) {
-		unsigned long limit = min(READ_ONCE(memcg->memory.max),
-					  READ_ONCE(memcg->memory.high));
-
-		if (limit < PAGE_COUNTER_MAX &&
-		    page_counter_read(&memcg->memory) + more + room(limit) > limit)
-			return memcg;
+		/* Above memory.high who charges more is made to sleep. */
+		limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
+		/* What one that is gone has charged is its parent's now. */
+		if (limit == PAGE_COUNTER_MAX || !mem_cgroup_online(memcg))
+			continue;
+		room = max(limit / ROOM_PART, (unsigned long)ROOM) / part;
+		if (page_counter_read(&memcg->memory) + more + room > limit)
+			return true;
 	}
 #endif
-	return NULL;
+	return false;
+}
+
+/**
+ * mrm_frame_is_short() - is a memory cgroup that pays for a VM near its limit?
+ * @vm: the VM
+ * @more: pages that are to be charged
+ *
+ * 4 MiB, or a 64th of the limit, are kept for what else is charged to it.
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_frame_is_short(struct mrm_vm *vm, unsigned long more)
+{
+	return is_short(vm, more, 1);
+}
+
+/**
+ * mrm_frame_is_at_limit() - is little left of that?
+ * @vm: the VM
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_frame_is_at_limit(struct mrm_vm *vm)
+{
+	return is_short(vm, 0, 4);
 }
 
 /* What was made room for by breaking one is not for the next one. */
@@ -225,7 +240,7 @@ struct mem_cgroup *mrm_frame_short_memcg(struct mrm_vm *vm, unsigned long more)
 static struct page *alloc_large(struct mrm_vm *vm, gfp_t flags, int node)
 {
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
-	    mrm_frame_short_memcg(vm, LARGE_ROOM))
+	    mrm_frame_is_short(vm, LARGE_ROOM))
 		return NULL;
 	return alloc_charged(vm, flags | (node == NUMA_NO_NODE ? 0 : __GFP_THISNODE),
 			     MRM_LARGE_ORDER, node);
@@ -334,7 +349,7 @@ bool mrm_frame_is_charged_to(struct page *frame, struct mrm_vm *vm)
  * @salt: only VMs of this salt may name it
  * @hash: of the contents it is going to have
  * @zero: it is a zero frame, and comes zeroed
- * @flags: 0, or MRM_SPARE if it can be done without
+ * @flags: 0; MRM_SPARE if it can be done without; MRM_KILL_NOBODY
  *
  * A fresh frame and not a guest's own, so that a guest cannot choose which
  * machine page it will share (Flip Feng Shui, Razavi et al. 2016).  It is

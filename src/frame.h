@@ -270,7 +270,8 @@ void mrm_frame_ring(void);
 void mrm_frame_alarm(long most, long least, void (*fn)(void));
 void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);
 bool mrm_frame_is_charged_to(struct page *frame, struct mrm_vm *vm);
-struct mem_cgroup *mrm_frame_short_memcg(struct mrm_vm *vm, unsigned long more);
+bool mrm_frame_is_short(struct mrm_vm *vm, unsigned long more);
+bool mrm_frame_is_at_limit(struct mrm_vm *vm);
 void mrm_frame_free(struct page *frame);
 
 bool mrm_frame_contents_zero(struct page *frame);

@@ -104,12 +104,35 @@ static vm_fault_t wait_rebuilt(struct vm_fault *vmf, struct mrm_vm *vm)
 }
 
 /*
+ * Large frames are to be broken before anybody is ended for them: wait for it where little is
+ * left, but once in a fault.  Return: 0, or what the fault comes to.
+ */
+static vm_fault_t mind_limit(struct vm_fault *vmf, struct mrm_vm *vm)
+{
+	enum mrm_limit limit = mrm_guest_limit(vm);
+	struct file *file;
+
+	if (likely(limit == MRM_LIMIT_FAR))
+		return 0;
+	if (limit == MRM_LIMIT_NEAR || !fault_flag_allow_retry_first(vmf->flags)) {
+		mrm_guest_limit_ask();
+		return 0;
+	}
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	file = leave_fault(vmf);
+	mrm_guest_limit_wait(false);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/*
  * The frame of a guest page, locked and with a reference, brought back if it has to be;
  * NULL if it holds nothing.  *allocated: to bring it back took memory.  Without one, *ret is
  * what the fault comes to.
  */
-static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *allocated,
-			       vm_fault_t *ret)
+static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, gfp_t flags,
+			       bool *allocated, vm_fault_t *ret)
 {
 	unsigned long index = vmf->pgoff;
 	struct page *frame;
@@ -142,11 +165,11 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *al
 				return NULL;
 			continue;
 		}
-		frame = mrm_guest_page_unzip(vm, index, 0);
+		frame = mrm_guest_page_unzip(vm, index, flags);
 		*allocated |= !IS_ERR_OR_NULL(frame);
 		if (!IS_ERR_OR_NULL(frame))
 			return frame;
-		err = frame ? PTR_ERR(frame) : mrm_guest_page_read(vm, index);
+		err = frame ? PTR_ERR(frame) : mrm_guest_page_read(vm, index, flags);
 		if (!err)
 			return NULL;
 		if (err == -EINPROGRESS) {
@@ -160,7 +183,7 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, bool *al
 }
 
 /* What a guest page gets that holds nothing: what user space only reads needs no frame. */
-static struct page *populate(struct vm_fault *vmf, struct mrm_vm *vm)
+static struct page *populate(struct vm_fault *vmf, struct mrm_vm *vm, gfp_t flags)
 {
 	/* vm->cow cannot change during a fault; vm->share may, and then
 	 * whoever switched it off looks once more.
@@ -173,8 +196,8 @@ static struct page *populate(struct vm_fault *vmf, struct mrm_vm *vm)
 		frame = mrm_guest_large_populate(vm, vmf);
 	if (frame)
 		return frame;
-	return zero ? mrm_guest_page_populate_zero(vm, vmf->pgoff) :
-		      mrm_guest_page_populate(vm, vmf->pgoff);
+	return zero ? mrm_guest_page_populate_zero(vm, vmf->pgoff, flags) :
+		      mrm_guest_page_populate(vm, vmf->pgoff, flags);
 }
 
 /* A private frame, locked, is about to be mapped.  Return: so that it can only be read. */
@@ -192,31 +215,27 @@ static bool keeps_slot(struct mrm_vm *vm, unsigned long index, struct page *fram
 /*
  * Returns the frame locked, as an answer to a fault: the core unlocks it when
  * the page table entry stands, so that whoever locks it and unmaps it knows it
- * stays unmapped.
+ * stays unmapped.  @flags: 0 or MRM_KILL_NOBODY.
  */
-static vm_fault_t guest_fault(struct vm_fault *vmf)
+static vm_fault_t map_frame(struct vm_fault *vmf, struct mrm_vm *vm, gfp_t flags)
 {
-	struct mrm_vm *vm = vmf_vm(vmf);
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	struct page *frame, *shared;
 	bool populated = false, allocated;
 	vm_fault_t ret;
 
-	if (foreign(vmf))
-		return VM_FAULT_SIGBUS;
-	mrm_guest_limit_mind(vm);
-	frame = find_frame(vmf, vm, &allocated, &ret);
+	frame = find_frame(vmf, vm, flags, &allocated, &ret);
 	if (ret)
 		return ret;
 	if (!frame) {
 		populated = true;
 		allocated = true;
-		frame = populate(vmf, vm);
+		frame = populate(vmf, vm, flags);
 	}
 	if (!IS_ERR(frame) && write && mrm_frame_is_shared(frame)) {
 		shared = frame;
 		mrm_frame_unlock(shared);
-		frame = mrm_guest_page_break(vm, vmf->pgoff, shared, 0);
+		frame = mrm_guest_page_break(vm, vmf->pgoff, shared, flags);
 		allocated = true;
 		put_page(shared);
 	}
@@ -248,6 +267,24 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 	return VM_FAULT_LOCKED;
 }
 
+/* If the cgroup has no room, what large frames hold for nothing comes before all else. */
+static vm_fault_t guest_fault(struct vm_fault *vmf)
+{
+	struct mrm_vm *vm = vmf_vm(vmf);
+	gfp_t flags = mrm_guest_limit_flags(vm);
+	vm_fault_t ret;
+
+	if (foreign(vmf))
+		return VM_FAULT_SIGBUS;
+	ret = mind_limit(vmf, vm);
+	if (ret)
+		return ret;
+	ret = map_frame(vmf, vm, flags);
+	if (likely(ret != VM_FAULT_OOM) || !flags)
+		return ret;
+	return mrm_guest_limit_wait(true) ? VM_FAULT_SIGBUS : map_frame(vmf, vm, 0);
+}
+
 /*
  * Somebody else has made it private, and it is mapped as it was until he is done: to look again
  * at once would only spin.
@@ -274,6 +311,22 @@ static vm_fault_t wait_broken(struct vm_fault *vmf, struct mrm_vm *vm)
 	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
+/* As guest_fault(), but that the core begins nothing anew. */
+static struct page *break_shared(struct mrm_vm *vm, unsigned long index, struct page *shared)
+{
+	gfp_t flags = mrm_guest_limit_flags(vm);
+	struct page *frame;
+
+	if (mrm_guest_limit(vm) != MRM_LIMIT_FAR)
+		mrm_guest_limit_ask();
+	frame = mrm_guest_page_break(vm, index, shared, flags);
+	if (frame != ERR_PTR(-ENOMEM) || !flags)
+		return frame;
+	if (mrm_guest_limit_wait(true))
+		return ERR_PTR(-EINTR);
+	return mrm_guest_page_break(vm, index, shared, 0);
+}
+
 /*
  * A write to a page mapped read-only.  Must return VM_FAULT_LOCKED, or the
  * core, which finds no page->mapping, retries for ever.
@@ -286,8 +339,7 @@ static vm_fault_t guest_page_mkwrite(struct vm_fault *vmf)
 	if (foreign(vmf))
 		return VM_FAULT_SIGBUS;
 	if (mrm_frame_is_shared(frame)) {
-		mrm_guest_limit_mind(vm);
-		frame = mrm_guest_page_break(vm, vmf->pgoff, frame, 0);
+		frame = break_shared(vm, vmf->pgoff, frame);
 		if (frame == ERR_PTR(-EAGAIN))
 			return wait_broken(vmf, vm);
 		if (IS_ERR(frame))

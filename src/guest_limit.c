@@ -1,131 +1,124 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/atomic.h>
 #include <linux/jiffies.h>
-#include <linux/memcontrol.h>
-#include <linux/mm.h>
-#include <linux/mutex.h>
+#include <linux/wait.h>
 
 #include "counters.h"
 #include "frame.h"
-#include "guest_large.h"
 #include "guest_limit.h"
-#include "guest_page.h"
 #include "vm.h"
 
-#define LOOK		16	/* large frames, that one fault looks at */
-#define WORTH_IT	32	/* parts that are zero, of those that are broken first */
-#define VAIN		HZ	/* jiffies, after which those without zeroes are looked at again */
+#define WAIT	HZ	/* at the most, with the process's mmap lock */
 
-/* One fault at a time: what it breaks is enough for 500 others.  Taken before what breaks. */
-static DEFINE_MUTEX(lock);
+static atomic_t questions;	/* asked so far */
+static unsigned int answered;	/* of these, the first so many */
+static bool ask_for_all;	/* one that was asked since is for all that there is */
+static void (*ask_fn)(void);
+static DECLARE_WAIT_QUEUE_HEAD(wake);
 
-/* What its guest does with it meanwhile is of no matter: it is a guess. */
-static unsigned int count_zeroes(struct mrm_vm *vm, unsigned long first)
+/**
+ * mrm_guest_limit() - how near is a VM to the limit of its memory cgroup?
+ * @vm: the VM
+ *
+ * Context: Any.
+ * Return: MRM_LIMIT_FAR also if there are no large frames, or it was in vain to ask a moment ago.
+ */
+enum mrm_limit mrm_guest_limit(struct mrm_vm *vm)
 {
-	unsigned int i, zeroes = 0;
-	struct page *part;
+	unsigned long vain_until = READ_ONCE(vm->limit_vain_until);
 
-	for (i = 0; i < MRM_LARGE_PAGES; i++) {
-		part = mrm_guest_page_get(vm, first + i);
-		if (!part)
-			continue;
-		zeroes += !PageHWPoison(part) && mrm_frame_contents_zero(part);
-		put_page(part);
-	}
-	return zeroes;
-}
-
-/* Return: whether that gave something back. */
-static bool break_one(struct mrm_vm *vm, unsigned long first, unsigned int least)
-{
-	struct mrm_large_look look;
-	unsigned long index;
-	unsigned int freed;
-
-	if (!mrm_guest_large_find(vm, first, &index) ||
-	    !mrm_guest_large_look(vm, index, &look) ||
-	    (!look.broken && count_zeroes(vm, first) < least))
-		return false;
-	return !mrm_guest_large_break(vm, index, NULL, true, &freed) && (look.broken || freed);
-}
-
-static bool has_large(const struct mrm_counters *counters)
-{
-	return mrm_counter_read(counters, MRM_LARGE) > 0 ||
-	       mrm_counter_read(counters, MRM_LARGE_HELD) > 0;
-}
-
-/* Those that hold many zeroes first, then those that hold any. */
-static void end_pass(struct mrm_limit *l)
-{
-	l->next = 0;
-	if (l->worth) {
-		l->worth = 0;
-	} else if (!l->thorough) {
-		l->thorough = true;
-	} else {
-		l->thorough = false;
-		l->vain_until = (jiffies + VAIN) | 1;
-	}
-}
-
-/* Break one, if one is found among the next.  *looks: how many may be looked at. */
-static bool relieve(struct mrm_vm *vm, unsigned int *looks)
-{
-	struct mrm_limit *l = &vm->limit;
-
-	if (!has_large(&vm->counters))
-		return false;
-	if (l->vain_until && time_before(jiffies, l->vain_until))
-		return false;
-	while (*looks) {
-		unsigned long first;
-
-		if (!xa_find(&vm->pages, &l->next, ULONG_MAX, MRM_MARK_PRIVATE)) {
-			end_pass(l);
-			return false;
-		}
-		first = round_down(l->next, MRM_LARGE_PAGES);
-		l->next = first + MRM_LARGE_PAGES;
-		--*looks;
-		if (break_one(vm, first, l->thorough ? 1 : WORTH_IT)) {
-			l->worth++;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Of those that the same cgroup pays for, the VM itself first. */
-static void relieve_any(struct mrm_vm *vm, struct mem_cgroup *memcg)
-{
-	unsigned int looks = LOOK;
-	struct mrm_vm *other;
-	unsigned long id = 0;
-	bool done;
-
-	done = relieve(vm, &looks);
-	while (!done && looks && (other = mrm_vm_next(&id))) {
-		if (other != vm && mem_cgroup_is_descendant(other->memcg, memcg))
-			done = relieve(other, &looks);
-		mrm_vm_put(other);
-	}
+	if (mrm_counter_read(&mrm_host_counters, MRM_LARGE) <= 0 ||
+	    (vain_until && time_before(jiffies, vain_until)) || !mrm_frame_is_short(vm, 0))
+		return MRM_LIMIT_FAR;
+	return mrm_frame_is_at_limit(vm) ? MRM_LIMIT_AT : MRM_LIMIT_NEAR;
 }
 
 /**
- * mrm_guest_limit_mind() - memory is about to be taken for a VM
- * @vm: the VM
+ * mrm_guest_limit_flags() - how a fault is to allocate
+ * @vm: for whom
  *
- * Context: In a fault, without the lock of a frame; may sleep, but not for memory.
+ * Context: Any.
+ * Return: MRM_KILL_NOBODY where large frames could be broken first, else 0.
  */
-void mrm_guest_limit_mind(struct mrm_vm *vm)
+gfp_t mrm_guest_limit_flags(struct mrm_vm *vm)
 {
-	struct mem_cgroup *memcg;
+	return vm->memcg && mrm_counter_read(&mrm_host_counters, MRM_LARGE) > 0 ?
+	       MRM_KILL_NOBODY : 0;
+}
 
-	if (!has_large(&mrm_host_counters) || !mrm_frame_short_memcg(vm, 0))
-		return;
-	mutex_lock(&lock);
-	memcg = mrm_frame_short_memcg(vm, 0);
-	if (memcg)
-		relieve_any(vm, memcg);
-	mutex_unlock(&lock);
+/**
+ * mrm_guest_limit_ask() - have large frames broken that are mostly untouched, near the limit
+ *
+ * Context: Any.
+ */
+void mrm_guest_limit_ask(void)
+{
+	void (*fn)(void);
+
+	fn = READ_ONCE(ask_fn);
+	if (fn)
+		fn();
+}
+
+static bool is_answered(unsigned int question)
+{
+	return (int)(READ_ONCE(answered) - question) >= 0;
+}
+
+/**
+ * mrm_guest_limit_wait() - the same, and wait for it, a second at the most
+ * @all: all are to be broken that hold anything for nothing
+ *
+ * Context: In a fault, without the lock of a frame; may sleep.
+ * Return: 0; -EINTR after a fatal signal.
+ */
+int mrm_guest_limit_wait(bool all)
+{
+	unsigned int question;
+
+	if (all)
+		WRITE_ONCE(ask_for_all, true);
+	/* Whoever counts it sees what it is. */
+	smp_mb__before_atomic();
+	question = atomic_inc_return(&questions);
+	mrm_guest_limit_ask();
+	return wait_event_killable_timeout(wake, is_answered(question), WAIT) < 0 ? -EINTR : 0;
+}
+
+/**
+ * mrm_guest_limit_on_ask() - be told when somebody asks
+ * @fn: called then, with any lock held, and must not wait; NULL: no more
+ */
+void mrm_guest_limit_on_ask(void (*fn)(void))
+{
+	WRITE_ONCE(ask_fn, fn);
+}
+
+/**
+ * mrm_guest_limit_asked() - does somebody wait?
+ * @question: which is to be answered
+ * @all: see mrm_guest_limit_wait()
+ *
+ * Context: One at a time.
+ * Return: true if so.
+ */
+bool mrm_guest_limit_asked(unsigned int *question, bool *all)
+{
+	*question = atomic_read(&questions);
+	/* Pairs with mrm_guest_limit_wait(). */
+	smp_rmb();
+	*all = xchg(&ask_for_all, false);
+	return !is_answered(*question);
+}
+
+/**
+ * mrm_guest_limit_answer() - it has been done
+ * @question: what was asked
+ *
+ * Context: One at a time.
+ */
+void mrm_guest_limit_answer(unsigned int question)
+{
+	WRITE_ONCE(answered, question);
+	wake_up_all(&wake);
 }

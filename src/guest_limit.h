@@ -3,16 +3,31 @@
  * DOC: Large frames and the limit of a memory cgroup
  *
  * A VM pays for a large frame as a whole, whatever its guest has touched of it, and the kernel
- * can take nothing of that when the VM's memory cgroup is at its limit: it ends the VM.  So that
- * nobody is ended for what a frame of 4 KiB would not have cost, there are no more large frames
- * near the limit (frame.c), and who is about to take memory for a VM there has one broken first of
- * which some is zero: the VM's own, or of another one that is charged to the same cgroup.
+ * can take nothing of that when the VM's memory cgroup is at its limit: it ends a process.  So
+ * near the limit there are no more large frames (frame.c), and those are broken that hold
+ * something for nothing, of all VMs that the cgroup pays for.  Faults notice, and ask for it, and
+ * wait where little is left; large.c does it.  A frame of 4 KiB that still is not to be had is
+ * tried for once more when all has been given that there was, before anybody is ended for it.
+ *
+ * Page cache counts as used: who is near the limit for that alone loses only what is mostly
+ * untouched.
  */
 #ifndef MRM_GUEST_LIMIT_H
 #define MRM_GUEST_LIMIT_H
 
+#include <linux/types.h>
+
 struct mrm_vm;
 
-void mrm_guest_limit_mind(struct mrm_vm *vm);
+/* How near to it a VM is. */
+enum mrm_limit { MRM_LIMIT_FAR, MRM_LIMIT_NEAR, MRM_LIMIT_AT };
+
+enum mrm_limit mrm_guest_limit(struct mrm_vm *vm);
+gfp_t mrm_guest_limit_flags(struct mrm_vm *vm);
+void mrm_guest_limit_ask(void);
+int mrm_guest_limit_wait(bool all);
+void mrm_guest_limit_on_ask(void (*fn)(void));
+bool mrm_guest_limit_asked(unsigned int *question, bool *all);
+void mrm_guest_limit_answer(unsigned int question);
 
 #endif

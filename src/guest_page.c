@@ -441,14 +441,15 @@ void mrm_entry_cancel_return(struct mrm_vm *vm, unsigned long index, struct page
  * mrm_guest_page_populate() - first touch: nothing -> private
  * @vm: the VM
  * @index: the guest page
+ * @flags: 0 or MRM_KILL_NOBODY
  *
  * Context: In a fault; may sleep.
  * Return: the new frame, zeroed, locked and with a reference; ERR_PTR(-EEXIST)
  * if the guest page got a frame meanwhile, ERR_PTR(-ENOMEM).
  */
-struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index)
+struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index, gfp_t flags)
 {
-	struct page *frame = mrm_guest_hot_alloc(vm, index, __GFP_ZERO);
+	struct page *frame = mrm_guest_hot_alloc(vm, index, __GFP_ZERO | flags);
 	int err;
 
 	if (!frame)
@@ -465,6 +466,7 @@ struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index)
  * mrm_guest_page_populate_zero() - first touch, by a read: nothing -> shared
  * @vm: the VM; its mappings have page_mkwrite
  * @index: the guest page
+ * @flags: 0 or MRM_KILL_NOBODY
  *
  * QEMU reads every page to save, dump or migrate a guest; that must not cost
  * a frame for what the guest has never used.
@@ -473,9 +475,9 @@ struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index)
  * Return: the zero frame, locked and with a reference; ERR_PTR(-EEXIST or
  * -EAGAIN) to look again, ERR_PTR(-ENOMEM), ERR_PTR(-EINTR).
  */
-struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index)
+struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index, gfp_t flags)
 {
-	struct page *zero = mrm_shared_zero(vm, READ_ONCE(vm->salt), 0);
+	struct page *zero = mrm_shared_zero(vm, READ_ONCE(vm->salt), flags);
 	int err;
 
 	if (!zero)

@@ -67,8 +67,9 @@ struct mrm_taken {
 struct page *mrm_guest_page_get(struct mrm_vm *vm, unsigned long index);
 bool mrm_guest_page_is_mapped(struct mrm_vm *vm, unsigned long index);
 struct page *mrm_guest_page_lock(struct mrm_vm *vm, unsigned long index, bool killable);
-struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index);
-struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index);
+struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index, gfp_t flags);
+struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index,
+					  gfp_t flags);
 struct page *mrm_guest_page_break(struct mrm_vm *vm, unsigned long index, struct page *shared,
 				  gfp_t flags);
 unsigned int mrm_guest_pages_get_private(struct mrm_vm *vm, unsigned long first,

@@ -553,13 +553,14 @@ static void begin_neighbours(struct read *r, struct mrm_vm *vm)
  * mrm_guest_page_read() - begin to bring a swapped guest page back
  * @vm: the VM
  * @index: the guest page
+ * @flags: 0 or MRM_KILL_NOBODY
  *
  * Context: In a fault; may sleep, but not for I/O.
  * Return: 0 if it is not swapped, or is no more; -EINPROGRESS: it has a frame, which is
  * locked until it is filled; -EHWPOISON if it could not be read the last time;
  * -ENOMEM.
  */
-int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index)
+int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index, gfp_t flags)
 {
 	void *entry = xa_load(&vm->pages, index);
 	struct read *r;
@@ -576,7 +577,7 @@ int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index)
 	r->vm = vm;
 	r->index = index;
 	r->n = 0;
-	err = begin_read(r, vm, entry, 0);
+	err = begin_read(r, vm, entry, flags);
 	if (err) {
 		kfree(r);
 		return err == -EAGAIN ? 0 : err;

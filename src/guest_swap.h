@@ -29,7 +29,7 @@ bool mrm_guest_write_add(struct mrm_write *w, unsigned long index, struct page *
 			 unsigned int frees);
 unsigned int mrm_guest_write_room(const struct mrm_write *w);
 unsigned int mrm_guest_write_submit(struct mrm_write *w);
-int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index);
+int mrm_guest_page_read(struct mrm_vm *vm, unsigned long index, gfp_t flags);
 int mrm_guest_page_drop_swapped(struct mrm_vm *vm, unsigned long index);
 int mrm_guest_page_drop_reading(struct mrm_vm *vm, unsigned long index);
 

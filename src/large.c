@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "frame.h"
 #include "guest_large.h"
+#include "guest_limit.h"
 #include "guest_page.h"
 #include "large.h"
 #include "large_rebuild.h"
@@ -22,6 +23,8 @@
 #define COLD_AFTER	(HZ / 2)	/* jiffies without a touch */
 #define LOOK_EVERY	HZ		/* at what was broken in part */
 #define ZEROES_EVERY	(60 * HZ)	/* what is not scanned is looked through */
+#define LIMIT_VAIN	HZ		/* jiffies, for which nobody asks if it was in vain */
+#define LIMIT_LEAST	128		/* parts; but when nobody could be given memory, any */
 #define REBUILD_AFTER	(5 * HZ)	/* jiffies with enough memory */
 
 struct mrm_large_tunables mrm_large_tunables = {
@@ -56,7 +59,7 @@ void mrm_large_set_state(enum mrm_state now)
 {
 	bool changed = now != state;
 
-	if (now != MRM_HIGH)
+	if (now != MRM_HIGH || changed)
 		WRITE_ONCE(short_at, jiffies);
 	WRITE_ONCE(state, now);
 	/* Again and again, as it may be allowed or not by a tunable at the same time. */
@@ -76,11 +79,16 @@ void mrm_large_changed(void)
 	allow();
 }
 
-/* While there are VMs it is looked every now and then. */
-static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
+static void kick(void)
 {
 	WRITE_ONCE(kicked, true);
 	wake_up(&wake);
+}
+
+/* While there are VMs it is looked every now and then. */
+static int vm_event(struct notifier_block *nb, unsigned long event, void *vm)
+{
+	kick();
 	return NOTIFY_OK;
 }
 
@@ -188,6 +196,16 @@ static bool look_for_zeroes(struct mrm_vm *vm)
 	return true;
 }
 
+static void sweep_vm(struct mrm_vm *vm, struct sweep *s, bool (*go_on)(void))
+{
+	if ((!mrm_counter_read(&vm->counters, MRM_LARGE) &&
+	     !mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) || mrm_vm_not_to_take(vm))
+		return;
+	mrm_share_prepare(vm);
+	s->again = s->scan == SCAN_NEW && look_for_zeroes(vm);
+	mrm_large_walk(vm, 0, sweep_fn, s, go_on);
+}
+
 static void sweep_all(struct sweep *s, bool (*go_on)(void))
 {
 	unsigned long id = 0;
@@ -195,13 +213,7 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 
 	s->found = 0;
 	while (go_on() && (vm = mrm_vm_next(&id))) {
-		if ((mrm_counter_read(&vm->counters, MRM_LARGE) ||
-		     mrm_counter_read(&vm->counters, MRM_LARGE_HELD)) &&
-		    !mrm_vm_not_to_take(vm)) {
-			mrm_share_prepare(vm);
-			s->again = s->scan == SCAN_NEW && look_for_zeroes(vm);
-			mrm_large_walk(vm, 0, sweep_fn, s, go_on);
-		}
+		sweep_vm(vm, s, go_on);
 		mrm_vm_put(vm);
 	}
 }
@@ -244,6 +256,52 @@ static void break_some(void)
 	}
 }
 
+static struct mrm_vm *limited;	/* whose large frames are being broken for a cgroup's limit */
+
+static bool is_near_limit(void)
+{
+	return mrm_frame_is_short(limited, 0) && tidying();
+}
+
+/* Of one VM at the limit of a memory cgroup: those that save most, and in the end all that do. */
+static void break_for_limit(struct mrm_vm *vm, bool all)
+{
+	struct sweep look = { .scan = all ? SCAN_ALL : SCAN_NEW };
+	unsigned int i;
+
+	limited = vm;
+	if (is_near_limit())
+		sweep_vm(vm, &look, is_near_limit);
+	for (i = 0; i < ARRAY_SIZE(least_saved) && is_near_limit(); i++) {
+		struct sweep s = { .saved = least_saved[i], .all = true };
+
+		if (all || least_saved[i] >= LIMIT_LEAST)
+			sweep_vm(vm, &s, is_near_limit);
+	}
+}
+
+/* All VMs near such a limit, as who asks may pay for the same as others that have more to give. */
+static void mind_limits(void)
+{
+	unsigned long id = 0, until;
+	unsigned int question;
+	struct mrm_vm *vm;
+	bool all;
+
+	mrm_guest_limit_asked(&question, &all);
+	while (tidying() && (vm = mrm_vm_next(&id))) {
+		break_for_limit(vm, all);
+		mrm_vm_put(vm);
+	}
+	id = 0;
+	until = (jiffies + LIMIT_VAIN) | 1;
+	while ((vm = mrm_vm_next(&id))) {
+		WRITE_ONCE(vm->limit_vain_until, mrm_frame_is_short(vm, 0) ? until : 0);
+		mrm_vm_put(vm);
+	}
+	mrm_guest_limit_answer(question);
+}
+
 /* What a discard has broken, or what could not be broken in one go. */
 static void tidy_up(void)
 {
@@ -272,6 +330,7 @@ static int large_thread(void *unused)
 					     mrm_nr_vms() ? next_look() : MAX_SCHEDULE_TIMEOUT);
 		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
+		mind_limits();
 		if (is_short())
 			break_some();
 		tidy_up();
@@ -296,6 +355,7 @@ int mrm_large_init(void)
 		return PTR_ERR(task);
 	thread = task;
 	allow();
+	mrm_guest_limit_on_ask(kick);
 	mrm_vm_register_notifier(&vm_nb);
 	return 0;
 }
@@ -307,6 +367,7 @@ void mrm_large_exit(void)
 {
 	mrm_vm_unregister_notifier(&vm_nb);
 	mrm_guest_large_allow(false);
+	mrm_guest_limit_on_ask(NULL);
 	kthread_stop(thread);
 	mrm_large_reserve_free();
 }

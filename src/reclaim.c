@@ -150,15 +150,18 @@ static bool draw(struct mrm_vm *vm, unsigned long *index)
 	return find(vm, index, ULONG_MAX, alone);
 }
 
-/* Does breaking a large frame save nothing?  Of what was not scanned it is found out. */
-static bool is_in_vain(struct mrm_vm *vm, unsigned long index)
+/*
+ * Does breaking a large frame save nothing?  Of what was not scanned it is found out; *brought:
+ * pages that this saved at once.
+ */
+static bool is_in_vain(struct mrm_vm *vm, unsigned long index, unsigned int *brought)
 {
 	struct mrm_large_look look;
 
 	if (!mrm_guest_large_look(vm, index, &look) || look.broken)
 		return false;
 	if (!look.scanned || !mrm_share_scans(vm)) {
-		mrm_share_scan_large(vm, index);
+		*brought = mrm_share_scan_large(vm, index);
 		if (!mrm_guest_large_look(vm, index, &look))
 			return false;
 	}
@@ -172,12 +175,12 @@ static bool is_in_vain(struct mrm_vm *vm, unsigned long index)
  */
 static unsigned int break_large(struct mrm_vm *vm, unsigned long index)
 {
-	unsigned int parts;
+	unsigned int parts, brought = 0;
 
-	if (!mrm_guest_pages_may_take(vm) && is_in_vain(vm, index))
-		return 0;
+	if (!mrm_guest_pages_may_take(vm) && is_in_vain(vm, index, &brought))
+		return brought;
 	mrm_share_break_large(vm, index, false, &parts);
-	return parts;
+	return brought + parts;
 }
 
 /*

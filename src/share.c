@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sysfs.h>
@@ -20,6 +22,9 @@
 
 /* How long the scanner waits for a VM's mmap lock, in jiffies. */
 #define COW_WAIT	(2 * HZ)
+
+/* And who breaks large frames for the share lock. */
+#define LOCK_WAIT	(HZ / 20)
 
 static DEFINE_MUTEX(share_lock);
 
@@ -91,24 +96,32 @@ bool mrm_share_scans(struct mrm_vm *vm)
  * For who reclaims, as mrm_share_try_block().
  *
  * Context: May sleep.
+ * Return: as mrm_share_pages().
  */
-void mrm_share_scan_large(struct mrm_vm *vm, unsigned long index)
+unsigned int mrm_share_scan_large(struct mrm_vm *vm, unsigned long index)
 {
 	unsigned long i, first = round_down(index, MRM_LARGE_PAGES);
+	unsigned int brought = 0;
 
 	if (!mrm_share_scans(vm)) {
 		mrm_large_scan_zeroes(vm, first);
-		return;
+		return 0;
 	}
 	for (i = 0; i < MRM_LARGE_PAGES; i += MRM_SHARE_BLOCK)
-		mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
+		brought += mrm_share_try_block(vm, first + i, MRM_SHARE_BLOCK);
+	return brought;
 }
 
+/* A block of the scanner is over by then; who makes a whole VM's pages private is not. */
 static bool lock(bool wait)
 {
-	if (!wait)
-		return mutex_trylock(&share_lock);
-	mutex_lock(&share_lock);
+	unsigned long until = jiffies + LOCK_WAIT;
+
+	while (!mutex_trylock(&share_lock)) {
+		if (!wait || time_after(jiffies, until))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
 	return true;
 }
 
@@ -116,8 +129,7 @@ static bool lock(bool wait)
  * mrm_share_break_large() - break the large frame of a guest page, and share what can be shared
  * @vm: a VM
  * @index: the guest page; nothing is done if it is in none
- * @wait: for the share lock, which may be for memory; else what could be shared is copied if
- *	somebody else holds it
+ * @wait: a moment for the share lock; if somebody else holds it what could be shared is copied
  * @freed: as in mrm_guest_large_break()
  *
  * Nothing is copied that equals a shared frame, and of what is likely to have equals only the

@@ -18,7 +18,7 @@ unsigned int mrm_share_block(struct mrm_vm *vm, unsigned long first, unsigned in
 			     unsigned long *scanned);
 unsigned int mrm_share_try_block(struct mrm_vm *vm, unsigned long first, unsigned int pages);
 bool mrm_share_scans(struct mrm_vm *vm);
-void mrm_share_scan_large(struct mrm_vm *vm, unsigned long index);
+unsigned int mrm_share_scan_large(struct mrm_vm *vm, unsigned long index);
 int mrm_share_break_large(struct mrm_vm *vm, unsigned long index, bool wait, unsigned int *freed);
 void mrm_share_prepare(struct mrm_vm *vm);
 bool mrm_share_begin(struct mrm_vm *vm);

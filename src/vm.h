@@ -169,19 +169,6 @@ struct mrm_ahead {
 };
 
 /**
- * struct mrm_limit - large frames broken at the limit of a memory cgroup, see guest_limit.c
- * @next: the guest page at which looking for one goes on
- * @worth: those that were found in this pass
- * @thorough: any that holds zeroes is looked for
- * @vain_until: jiffies, until when there are taken to be none; 0: there may be
- */
-struct mrm_limit {
-	unsigned long next, worth;
-	bool thorough;
-	unsigned long vain_until;
-};
-
-/**
  * struct mrm_vm - a VM
  * @inode: of the pseudo file; i_mapping finds all mappings of a guest page
  * @pages: state of each guest page, by virtual address >> PAGE_SHIFT; see
@@ -225,7 +212,8 @@ struct mrm_limit {
  * @remap_at: jiffies, from when on they may be taken out of the way
  * @zeroes_at: jiffies, from when on its large frames are looked through for zeroes again, if it
  *	does not share; the thread's of large.c
- * @limit: its large frames and the limit of its memory cgroup; under the lock of guest_limit.c
+ * @limit_vain_until: jiffies, until when nobody asks for more room below the limit of its memory
+ *	cgroup, see guest_limit.c; 0: somebody may
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
@@ -308,7 +296,7 @@ struct mrm_vm {
 	atomic_t rebuilt, remapping;
 	unsigned long rebuilding, rebuild_next;
 	unsigned long remap_at, zeroes_at;
-	struct mrm_limit limit;
+	unsigned long limit_vain_until;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;

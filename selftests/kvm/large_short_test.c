@@ -84,6 +84,38 @@ static void test_short(void)
 	large_end(&vm, "after it was shared");
 }
 
+static bool all_rebuilt(void *unused)
+{
+	(void)unused;
+	process_guest(&vm, GUEST_TOUCH, 0, SHORT);
+	return mrm_vm_get(vm.pid, "large_pages") == SHORT / PARTS;
+}
+
+/* When memory is plentiful again, but not at once: it may be short again in a moment. */
+static void test_rebuilt(void)
+{
+	long lifted;
+
+	large_start(&vm, SHORT);
+	deal();
+	mrm_set("share_cpu_max", "0");
+	limit(SHORT * 5 / 8, 5);
+	tap_ok(mrm_vm_wait(vm.pid, "large_pages", 0, 0, MRM_LONG), "all are broken");
+	mrm_set("large_rebuild_rate", "1024");
+	/* For longer than it takes when there is enough. */
+	tap_ok(!mrm_vm_wait(vm.pid, "large_pages_rebuilt", 1, SHORT, 6000),
+	       "nothing is rebuilt meanwhile");
+	lifted = now_ms();
+	mrm_set("limit_bytes", "0");
+	process_fill(&vm, 0, SHORT, 2 << 20);
+	tap_ok(wait_until(all_rebuilt, NULL, 2 * MRM_LONG),
+	       "when there is enough they are rebuilt, as they are touched");
+	tap_ok(now_ms() - lifted >= 5000, "five seconds later");
+	mrm_set("large_rebuild_rate", "0");
+	mrm_set("share_cpu_max", "100");
+	large_end(&vm, "after they were rebuilt");
+}
+
 #define ORDER_MUCH	16L		/* large ones, the first, of which breaking saves much */
 #define ORDER_COLD	24L		/* the last, of which it saves less */
 #define ORDER_HOT	(SHORT / PARTS - ORDER_MUCH - ORDER_COLD)	/* between them */
@@ -295,6 +327,7 @@ int main(void)
 	test_in_vain("1");
 	test_in_vain("0");
 	test_short();
+	test_rebuilt();
 	test_order();
 	test_equal();
 	return tap_done();

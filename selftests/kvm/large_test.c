@@ -446,6 +446,29 @@ static void test_rebuilt_cold(void)
 	large_end(&vm, "after half was rebuilt");
 }
 
+/* Nor is what somebody has a reference to: it would have another page than the guest. */
+static void test_rebuilt_lent(void)
+{
+	struct lent_pages lent = { .first = PARTS + 10, .count = 1 };
+	long others = LARGE - 1, all = LARGE;
+
+	start_broken();
+	process_fill(&vm, 0, PAGES, 5 << 20);
+	tap_equal(process_call(&vm, lend_pages, &lent, sizeof(lent)), 0,
+		  "a page is lent to a pipe");
+	mrm_set("large_rebuild_rate", "1024");
+	tap_ok(wait_until(are_rebuilt, &others, MRM_LONG), "all others are rebuilt");
+	tap_ok(!wait_until(are_rebuilt, &all, 4000), "and no more");
+	tap_ok(process_verify(&vm), "every byte is right");
+	process_fill(&vm, lent.first, 1, 6 << 20);
+	lent.states[0] = vm.states[lent.first];
+	tap_equal(process_call(&vm, take_back_pages, &lent, sizeof(lent)), 0,
+		  "the pipe sees what the guest writes");
+	tap_ok(wait_until(all_rebuilt, NULL, 3 * MRM_LONG), "then that is rebuilt, too");
+	mrm_set("large_rebuild_rate", "0");
+	large_end(&vm, "after a page was lent");
+}
+
 /* Those that are shared, zeroes and a pair: a few are no reason to stay small, many are. */
 static void test_rebuilt_shared(void)
 {
@@ -537,6 +560,7 @@ int main(void)
 	test_rebuilt_scanned();
 	test_rebuilt_cold();
 	test_rebuilt_above_max();
+	test_rebuilt_lent();
 	test_rebuilt_shared();
 	test_unwanted();
 	return tap_done();

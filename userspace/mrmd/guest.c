@@ -121,10 +121,16 @@ static void refused(void *data, const char *file, const char *value, int error)
 		break;
 	case -EINVAL:
 	case -ERANGE:
+		if (strcmp(file, "min_bytes") && strcmp(file, "max_bytes")) {
+			log_error("guest %s: %s = %s: the kernel does not take this value", name,
+				  file, value);
+			break;
+		}
 		refusal->small = true;
-		log_error("guest %s: %s = %s: the kernel does not take this value of a VM of "
-			  "%" PRIu64 " MiB; it is tried again when that changes",
-			  name, file, value, refusal->guest->size >> 20);
+		if (!refusal->guest->small)
+			log_notice("guest %s: %s = %s: the kernel knows of %" PRIu64
+				   " MiB that it has; it is tried again when that is more",
+				   name, file, value, refusal->guest->size >> 20);
 		break;
 	default:
 		log_error("guest %s: %s = %s: %s", name, file, value, strerror(-error));
@@ -177,7 +183,7 @@ static void apply(struct guest *guest, uint64_t promised)
 	guest->refused = refusal.full;
 	if (refusal.ended)
 		guest->listed = false;
-	else if (!guest->salt_later && (!refusal.full || !said))
+	else if (!guest->salt_later && !refusal.small && (!refusal.full || !said))
 		log_info("guest %s (pid %d): shares %s, min %s, max %s, %s%s%s", guest->name,
 			 (int)guest->pid, *all.text[MRM_SHARES] ? all.text[MRM_SHARES] : "normal",
 			 *all.text[MRM_MIN] ? all.text[MRM_MIN] : "0",
@@ -277,6 +283,7 @@ static void join(struct guest *guest, const struct mrm_vms *vms)
 		/* Who stopped it before us may have died half-way. */
 		guest->sharing_unsure = true;
 		guest->large = false;
+		guest->small = false;
 	}
 	guest->vm = *vm;
 	guest->listed = true;
