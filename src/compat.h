@@ -45,6 +45,19 @@ static inline void vma_start_write(struct vm_area_struct *vma)
 }
 #endif
 
+/*
+ * 6.18, "prctl: extend PR_SET_THP_DISABLE to optionally exclude VM_HUGEPAGE": there are two ways
+ * to have none, and mm's flags have functions of their own.  Before, it is one bit.
+ */
+static inline bool mrm_thp_disabled(struct mm_struct *mm)
+{
+#ifdef MMF_DISABLE_THP
+	return test_bit(MMF_DISABLE_THP, &mm->flags);
+#else
+	return mm_flags_test(MMF_DISABLE_THP_COMPLETELY, mm);
+#endif
+}
+
 /* 6.3, "mm: memcontrol: rename memcg_kmem_enabled()". */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define memcg_kmem_online memcg_kmem_enabled

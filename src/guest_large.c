@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 
+#include "compat.h"
 #include "frame.h"
 #include "frame_table.h"
 #include "guest_entry.h"
@@ -94,6 +95,18 @@ static int install(struct mrm_vm *vm, unsigned long first, struct page *frame)
 	return err;
 }
 
+/**
+ * mrm_guest_large_is_wanted() - may a mapping have large frames?
+ * @vma: a mapping of ours
+ *
+ * Context: The mmap lock, or the mapping's.
+ * Return: false if the process wants none, or has it locked.
+ */
+bool mrm_guest_large_is_wanted(const struct vm_area_struct *vma)
+{
+	return !(vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE)) && !mrm_thp_disabled(vma->vm_mm);
+}
+
 /* Can the fault be answered by a mapping of 2 MiB? */
 static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 {
@@ -102,7 +115,7 @@ static bool fits(struct mrm_vm *vm, struct vm_fault *vmf)
 	if (!READ_ONCE(allowed) || !READ_ONCE(vm->large))
 		return false;
 	if (start < vmf->vma->vm_start || start + PMD_SIZE > vmf->vma->vm_end ||
-	    vmf->vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE))
+	    !mrm_guest_large_is_wanted(vmf->vma))
 		return false;
 	/* Where a page table is it stays, and no more than parts are mapped. */
 	return pmd_none(READ_ONCE(*vmf->pmd)) && !mrm_guest_any_hot(vm, index, PARTS) &&

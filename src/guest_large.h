@@ -25,6 +25,7 @@
 #include "vm.h"
 
 struct page;
+struct vm_area_struct;
 struct vm_fault;
 
 #define MRM_REBUILDING	1UL	/* in mrm_vm.rebuilding */
@@ -54,6 +55,7 @@ static inline bool mrm_guest_large_is_rebuilding(const struct mrm_vm *vm, unsign
 }
 
 void mrm_guest_large_allow(bool allow);
+bool mrm_guest_large_is_wanted(const struct vm_area_struct *vma);
 struct page *mrm_guest_large_populate(struct mrm_vm *vm, struct vm_fault *vmf);
 void mrm_guest_large_is_mapped(struct mrm_vm *vm, struct page *frame);
 void mrm_guest_large_leave(struct mrm_vm *vm, struct page *frame);

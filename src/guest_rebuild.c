@@ -324,7 +324,7 @@ static bool in_one_mapping(struct mrm_vm *vm, unsigned long first)
 	struct vm_area_struct *vma = find_vma(vm->mm, first << PAGE_SHIFT);
 
 	return vma && vma->vm_file && vma->vm_file == vm->file &&
-	       !(vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE)) &&
+	       mrm_guest_large_is_wanted(vma) &&
 	       vma->vm_start <= first << PAGE_SHIFT &&
 	       vma->vm_end >= (first + PARTS) << PAGE_SHIFT;
 }

@@ -67,7 +67,7 @@ void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
 	struct remap *r;
 
 	/* The mapping may have been told since that it is to have none. */
-	if (pmd_none(READ_ONCE(*vmf->pmd)) || vmf->vma->vm_flags & VM_NOHUGEPAGE) {
+	if (pmd_none(READ_ONCE(*vmf->pmd)) || !mrm_guest_large_is_wanted(vmf->vma)) {
 		mrm_guest_large_is_mapped(vm, vmf->page);
 		return;
 	}

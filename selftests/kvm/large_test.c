@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "large_vm.h"
 #include "mrm.h"
@@ -506,6 +507,30 @@ static long no_large(struct vm *v, void *unused)
 	return madvise(v->view.ram, HALF * PAGE_SIZE, MADV_NOHUGEPAGE) ? -errno : 0;
 }
 
+static long disable(struct vm *v, void *disabled)
+{
+	(void)v;
+	return prctl(PR_SET_THP_DISABLE, *(long *)disabled, 0, 0, 0) ? -errno : 0;
+}
+
+/* A process may want none at all. */
+static void test_disabled(void)
+{
+	long yes = 1, no = 0, one = 1, all = LARGE;
+
+	large_start(&vm, PAGES);
+	tap_equal(process_call(&vm, disable, &yes, sizeof(yes)), 0,
+		  "the process wants no large pages");
+	process_fill(&vm, 0, PAGES, 1 << 20);
+	mrm_set("large_rebuild_rate", "1024");
+	tap_ok(!wait_until(are_rebuilt, &one, 3000), "none is rebuilt");
+	large_are(&vm, 0, PAGES, "it has none");
+	tap_equal(process_call(&vm, disable, &no, sizeof(no)), 0, "it may have some again");
+	tap_ok(wait_until(are_rebuilt, &all, MRM_LONG), "all are rebuilt");
+	mrm_set("large_rebuild_rate", "0");
+	large_end(&vm, "after the process wanted none");
+}
+
 /* Where the process wants none there are none, and nothing is unmapped or unshared for one. */
 static void test_unwanted(void)
 {
@@ -563,5 +588,6 @@ int main(void)
 	test_rebuilt_lent();
 	test_rebuilt_shared();
 	test_unwanted();
+	test_disabled();
 	return tap_done();
 }
