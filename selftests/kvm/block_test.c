@@ -46,11 +46,6 @@ static void start(struct vm_process *p, size_t pages, uint32_t first)
 	set_states(p, 0, pages, first);
 }
 
-static long do_fill(struct vm *vm, void *arg)
-{
-	return vm_guest(vm, 0, arg);
-}
-
 /* The guest begins to fill RAM, and is not waited for. */
 static void begin_fill(struct vm_process *p, size_t first, size_t count)
 {
@@ -58,7 +53,7 @@ static void begin_fill(struct vm_process *p, size_t first, size_t count)
 		.command = GUEST_FILL, .first = first, .count = count,
 	};
 
-	process_send(p, do_fill, &work, sizeof(work));
+	process_begin_guest(p, &work);
 }
 
 static void grow_until_blocked(void)

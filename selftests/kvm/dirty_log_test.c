@@ -17,18 +17,6 @@
 
 static struct vm_process vm;
 
-static long start_log(struct vm *v, void *arg)
-{
-	struct kvm_userspace_memory_region region = {
-		.guest_phys_addr = GUEST_RAM,
-		.memory_size = PAGES * PAGE_SIZE,
-		.userspace_addr = (unsigned long)v->view.ram,
-		.flags = *(bool *)arg ? KVM_MEM_LOG_DIRTY_PAGES : 0,
-	};
-
-	return ioctl(v->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
-}
-
 struct expected {
 	int step;	/* every so many pages; 0 = none */
 };
@@ -81,7 +69,7 @@ static void write_every(int step, int word)
 
 static void log_on(bool on)
 {
-	tap_equal(process_call(&vm, start_log, &on, sizeof(on)), 0, "the log is switched %s",
+	tap_equal(process_call(&vm, vm_log_dirty, &on, sizeof(on)), 0, "the log is switched %s",
 		  on ? "on" : "off");
 	tap_equal(mrm_vm_get(vm.pid, "adopted_bytes"), PAGES * PAGE_SIZE, "RAM stays adopted");
 }

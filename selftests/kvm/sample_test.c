@@ -10,12 +10,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -492,18 +490,6 @@ static bool all_mapped(void *before)
 	return kvm_large_mappings() - *(long *)before == SPARSE;
 }
 
-static long set_log(struct vm *v, void *arg)
-{
-	struct kvm_userspace_memory_region region = {
-		.guest_phys_addr = GUEST_RAM,
-		.memory_size = SPARSE * SMALL * PAGE_SIZE,
-		.userspace_addr = (unsigned long)v->view.ram,
-		.flags = *(bool *)arg ? KVM_MEM_LOG_DIRTY_PAGES : 0,
-	};
-
-	return ioctl(v->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
-}
-
 /* Memory slots change while guest pages are looked at: afterwards nothing is left in 4 KiB. */
 static void test_slots(void)
 {
@@ -527,7 +513,7 @@ static void test_slots(void)
 	for (i = 0; i < 6; i++) {
 		wait_periods(p.pid, 1, 1);
 		on = !on;
-		err |= process_call(&p, set_log, &on, sizeof(on));
+		err |= process_call(&p, vm_log_dirty, &on, sizeof(on));
 	}
 	tap_equal(err, 0, "its slot changes in each of six periods");
 	tune(0, N, 0);

@@ -44,11 +44,6 @@ static long change(struct vm *vm, void *arg)
 	return err;
 }
 
-static long fill(struct vm *vm, void *arg)
-{
-	return vm_guest(vm, 0, arg);
-}
-
 static void *take_on(void *unused)
 {
 	(void)unused;
@@ -101,7 +96,7 @@ static void test_blocked(void)
 	if (process_guest(&blocked, GUEST_FILL, 0, LARGE / 2))
 		tap_bail("cannot fill");
 	mrm_set_number("limit_bytes", LIMIT);
-	process_send(&blocked, fill, &rest, sizeof(rest));
+	process_begin_guest(&blocked, &rest);
 	tap_ok(mrm_vm_wait(blocked.pid, "blocked_vcpus", 1, 1, MRM_LONG), "a vCPU is blocked");
 	tap_equal(file_write("/sys/power/state", "freeze"), 0, "it can be frozen");
 	mrm_set("limit_bytes", "0");

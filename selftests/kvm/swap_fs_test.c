@@ -27,12 +27,6 @@
 
 static struct vm_process vm;
 
-/* In the VM's process: the guest changes pages at random, and verifies what they held. */
-static long do_work(struct vm *v, void *arg)
-{
-	return vm_guest(v, 0, arg);
-}
-
 static bool took(void *count)
 {
 	if (mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE))
@@ -49,7 +43,7 @@ static void work(const char *kind, const char *when)
 	long outs = mrm_vm_get(vm.pid, "swap_outs"), wrong = 0;
 
 	for (work.seed = 1; work.seed <= ROUNDS; work.seed++) {
-		process_send(&vm, do_work, &work, sizeof(work));
+		process_begin_guest(&vm, &work);
 		mrm_vm_reclaim(vm.pid, PAGES * PAGE_SIZE);
 		wrong += process_receive(&vm, MRM_LONG);
 	}

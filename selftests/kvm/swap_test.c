@@ -400,12 +400,6 @@ static void read_all(long slots, const char *what)
 	mrm_check(what);
 }
 
-/* In the VM's process: the guest reads all, while others go on. */
-static long do_verify(struct vm *v, void *arg)
-{
-	return vm_guest(v, 0, arg);
-}
-
 /* It grows a bit after each piece that is asked for.  Returns how many pages it has then. */
 static long grow_while_written(long slots, long steps)
 {
@@ -425,7 +419,7 @@ static long grow_while_read(long slots, long steps)
 	const struct guest_work work = { .command = GUEST_VERIFY, .count = PAGES };
 	long i, failed = 0;
 
-	process_send(&vm, do_verify, &work, sizeof(work));
+	process_begin_guest(&vm, &work);
 	for (i = 0; i < steps; i++) {
 		slots += 3;
 		resize(slots);

@@ -535,6 +535,27 @@ int vm_user(struct vm *vm, const struct guest_work *work)
 }
 
 /**
+ * vm_log_dirty() - have the slot of all of RAM keep a log of what is written, or not any more
+ * @vm: the VM, with one slot
+ * @on: a bool
+ *
+ * For process_call().
+ *
+ * Return: 0 or a negative errno.
+ */
+long vm_log_dirty(struct vm *vm, void *on)
+{
+	struct kvm_userspace_memory_region region = {
+		.guest_phys_addr = GUEST_RAM,
+		.memory_size = vm->config.pages * PAGE_SIZE,
+		.userspace_addr = (unsigned long)vm->view.ram,
+		.flags = *(bool *)on ? KVM_MEM_LOG_DIRTY_PAGES : 0,
+	};
+
+	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+}
+
+/**
  * vm_discard() - give pages back, as the balloon does
  * @vm: the VM
  * @first: first page

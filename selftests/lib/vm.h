@@ -101,6 +101,7 @@ int vm_end(struct vm *vm);
 int vm_guest(struct vm *vm, unsigned int vcpu, const struct guest_work *work);
 int vm_nap(struct vm *vm, unsigned int vcpu, unsigned int ms);
 int vm_user(struct vm *vm, const struct guest_work *work);
+long vm_log_dirty(struct vm *vm, void *on);
 int vm_discard(struct vm *vm, size_t first, size_t count);
 
 static inline uint8_t *vm_page(const struct vm *vm, size_t page)

@@ -312,6 +312,16 @@ static long command(struct vm_process *p, process_fn fn, enum guest_command comm
 }
 
 /**
+ * process_begin_guest() - have the guest begin to do something, and go on
+ * @p: the VM
+ * @work: what; process_receive() has what it came to
+ */
+void process_begin_guest(struct vm_process *p, const struct guest_work *work)
+{
+	process_send(p, do_guest, work, sizeof(*work));
+}
+
+/**
  * process_guest() - have the guest do something to pages
  * @p: the VM
  * @cmd: what

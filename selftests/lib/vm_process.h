@@ -48,6 +48,7 @@ void process_stop(struct vm_process *p);
 void process_kill(struct vm_process *p);
 void process_show(pid_t pid);
 
+void process_begin_guest(struct vm_process *p, const struct guest_work *work);
 long process_guest(struct vm_process *p, enum guest_command command, size_t first, size_t count);
 void process_fill(struct vm_process *p, size_t first, size_t count, uint64_t state);
 long process_user(struct vm_process *p, enum guest_command command, size_t first, size_t count);
