@@ -21,7 +21,8 @@
 #include "vm_events.h"
 
 #define COLD_AFTER	(HZ / 2)	/* jiffies without a touch */
-#define LOOK_EVERY	HZ		/* at what was broken in part */
+#define LOOK_EVERY	(1UL * HZ)		/* at what was broken in part */
+#define TIDY_MOST	(8UL * HZ)	/* at what somebody holds */
 #define ZEROES_EVERY	(60 * HZ)	/* what is not scanned is looked through */
 #define LIMIT_VAIN	HZ		/* jiffies, for which nobody asks if it was in vain */
 #define LIMIT_LEAST	128		/* parts; but when nobody could be given memory, any */
@@ -302,13 +303,25 @@ static void mind_limits(void)
 	mrm_guest_limit_answer(question);
 }
 
-/* What a discard has broken, or what could not be broken in one go. */
+/*
+ * What a discard has broken, or what could not be broken in one go.  What somebody has a reference
+ * to for long is tried less and less often, as all of a VM is walked through for it.
+ */
 static void tidy_up(void)
 {
+	long held = mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD), left;
+	static unsigned long next, wait;	/* jiffies */
+	static long before;
 	struct sweep s = {};
 
-	if (mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD))
+	if (held <= before && time_before(jiffies, next))
+		return;
+	if (held)
 		sweep_all(&s, tidying);
+	left = mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD);
+	wait = left && left >= held ? clamp(2 * wait, LOOK_EVERY, TIDY_MOST) : 0;
+	next = jiffies + wait;
+	before = left;
 }
 
 static bool plentiful(void)
