@@ -49,12 +49,14 @@ static inline void vma_start_write(struct vm_area_struct *vma)
  * 6.18, "prctl: extend PR_SET_THP_DISABLE to optionally exclude VM_HUGEPAGE": there are two ways
  * to have none, and mm's flags have functions of their own.  Before, it is one bit.
  */
-static inline bool mrm_thp_disabled(struct mm_struct *mm)
+static inline bool mrm_thp_disabled(const struct vm_area_struct *vma)
 {
 #ifdef MMF_DISABLE_THP
-	return test_bit(MMF_DISABLE_THP, &mm->flags);
+	return test_bit(MMF_DISABLE_THP, &vma->vm_mm->flags);
 #else
-	return mm_flags_test(MMF_DISABLE_THP_COMPLETELY, mm);
+	return mm_flags_test(MMF_DISABLE_THP_COMPLETELY, vma->vm_mm) ||
+	       (!(vma->vm_flags & VM_HUGEPAGE) &&
+		mm_flags_test(MMF_DISABLE_THP_EXCEPT_ADVISED, vma->vm_mm));
 #endif
 }
 

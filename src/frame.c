@@ -186,23 +186,29 @@ struct page *mrm_frame_alloc(struct mrm_vm *vm, gfp_t flags)
 #define LARGE_FLAGS	((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_ZERO | __GFP_NOMEMALLOC | \
 			 __GFP_NOWARN)
 
-/* Will a memory cgroup that pays for a VM have less than a part of its room left? */
+#ifdef CONFIG_MEMCG
+/* Will it have less than a part of its room left? */
+static bool one_is_short(struct mem_cgroup *memcg, unsigned long more, unsigned int part)
+{
+	/* Above memory.high who charges more is made to sleep. */
+	unsigned long limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
+	unsigned long room = max(limit / ROOM_PART, (unsigned long)ROOM) / part;
+
+	/* What one that is gone has charged is its parent's now. */
+	return limit != PAGE_COUNTER_MAX && mem_cgroup_online(memcg) &&
+	       page_counter_read(&memcg->memory) + more + room > limit;
+}
+#endif
+
+/* Will any that pays for a VM? */
 static bool is_short(struct mrm_vm *vm, unsigned long more, unsigned int part)
 {
 #ifdef CONFIG_MEMCG
 	struct mem_cgroup *memcg;
-	unsigned long limit, room;
 
-	for (memcg = vm->memcg; memcg; memcg = parent_mem_cgroup(memcg)) {
-		/* Above memory.high who charges more is made to sleep. */
-		limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
-		/* What one that is gone has charged is its parent's now. */
-		if (limit == PAGE_COUNTER_MAX || !mem_cgroup_online(memcg))
-			continue;
-		room = max(limit / ROOM_PART, (unsigned long)ROOM) / part;
-		if (page_counter_read(&memcg->memory) + more + room > limit)
+	for (memcg = vm->memcg; memcg; memcg = parent_mem_cgroup(memcg))
+		if (one_is_short(memcg, more, part))
 			return true;
-	}
 #endif
 	return false;
 }
@@ -232,6 +238,26 @@ bool mrm_frame_is_short(struct mrm_vm *vm, unsigned long more)
 bool mrm_frame_is_at_limit(struct mrm_vm *vm)
 {
 	return is_short(vm, 0, 4);
+}
+
+/**
+ * mrm_frame_shares_limit() - does a cgroup that is near its limit pay for both?
+ * @vm: a VM
+ * @other: another one
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_frame_shares_limit(struct mrm_vm *vm, struct mrm_vm *other)
+{
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg;
+
+	for (memcg = vm->memcg; memcg; memcg = parent_mem_cgroup(memcg))
+		if (one_is_short(memcg, 0, 1) && mem_cgroup_is_descendant(other->memcg, memcg))
+			return true;
+#endif
+	return false;
 }
 
 /* What was made room for by breaking one is not for the next one. */

@@ -272,6 +272,7 @@ void mrm_frame_own(struct page *frame, struct mrm_vm *vm, unsigned long index);
 bool mrm_frame_is_charged_to(struct page *frame, struct mrm_vm *vm);
 bool mrm_frame_is_short(struct mrm_vm *vm, unsigned long more);
 bool mrm_frame_is_at_limit(struct mrm_vm *vm);
+bool mrm_frame_shares_limit(struct mrm_vm *vm, struct mrm_vm *other);
 void mrm_frame_free(struct page *frame);
 
 bool mrm_frame_contents_zero(struct page *frame);

@@ -104,8 +104,8 @@ static vm_fault_t wait_rebuilt(struct vm_fault *vmf, struct mrm_vm *vm)
 }
 
 /*
- * Large frames are to be broken before anybody is ended for them: wait for it where little is
- * left, but once in a fault.  Return: 0, or what the fault comes to.
+ * Memory is about to be taken: large frames are to be broken before anybody is ended for them.
+ * Wait for it where little is left, but once in a fault.  Return: 0, or what the fault comes to.
  */
 static vm_fault_t mind_limit(struct vm_fault *vmf, struct mrm_vm *vm)
 {
@@ -114,14 +114,14 @@ static vm_fault_t mind_limit(struct vm_fault *vmf, struct mrm_vm *vm)
 
 	if (likely(limit == MRM_LIMIT_FAR))
 		return 0;
-	if (limit == MRM_LIMIT_NEAR || !fault_flag_allow_retry_first(vmf->flags)) {
-		mrm_guest_limit_ask();
-		return 0;
+	if (limit == MRM_LIMIT_NEAR || !fault_flag_allow_retry_first(vmf->flags) ||
+	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		mrm_guest_limit_ask(vm, MRM_ASK_MUCH);
+		return limit == MRM_LIMIT_AT && fault_flag_allow_retry_first(vmf->flags) ?
+		       VM_FAULT_RETRY : 0;
 	}
-	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-		return VM_FAULT_RETRY;
 	file = leave_fault(vmf);
-	mrm_guest_limit_wait(false);
+	mrm_guest_limit_wait(vm, MRM_ASK_MUCH);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -165,6 +165,9 @@ static struct page *find_frame(struct vm_fault *vmf, struct mrm_vm *vm, gfp_t fl
 				return NULL;
 			continue;
 		}
+		*ret = mind_limit(vmf, vm);
+		if (*ret)
+			return NULL;
 		frame = mrm_guest_page_unzip(vm, index, flags);
 		*allocated |= !IS_ERR_OR_NULL(frame);
 		if (!IS_ERR_OR_NULL(frame))
@@ -235,9 +238,12 @@ static vm_fault_t map_frame(struct vm_fault *vmf, struct mrm_vm *vm, gfp_t flags
 	if (!IS_ERR(frame) && write && mrm_frame_is_shared(frame)) {
 		shared = frame;
 		mrm_frame_unlock(shared);
-		frame = mrm_guest_page_break(vm, vmf->pgoff, shared, flags);
+		ret = mind_limit(vmf, vm);
+		frame = ret ? NULL : mrm_guest_page_break(vm, vmf->pgoff, shared, flags);
 		allocated = true;
 		put_page(shared);
+		if (ret)
+			return ret;
 	}
 	if (!IS_ERR(frame) && PageHWPoison(frame)) {
 		/* Not the core's way: it would look for page->mapping. */
@@ -267,7 +273,19 @@ static vm_fault_t map_frame(struct vm_fault *vmf, struct mrm_vm *vm, gfp_t flags
 	return VM_FAULT_LOCKED;
 }
 
-/* If the cgroup has no room, what large frames hold for nothing comes before all else. */
+/*
+ * There is no memory.  If that is the cgroup's limit, what large frames hold for nothing comes
+ * before all else.  Return: 0: to try once more, or what the fault comes to.
+ */
+static vm_fault_t make_room(struct vm_fault *vmf, struct mrm_vm *vm)
+{
+	if (!mrm_guest_limit_flags(vm))
+		return 0;
+	if (fault_flag_allow_retry_first(vmf->flags) && vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	return mrm_guest_limit_wait(vm, MRM_ASK_ALL) ? VM_FAULT_SIGBUS : 0;
+}
+
 static vm_fault_t guest_fault(struct vm_fault *vmf)
 {
 	struct mrm_vm *vm = vmf_vm(vmf);
@@ -276,13 +294,10 @@ static vm_fault_t guest_fault(struct vm_fault *vmf)
 
 	if (foreign(vmf))
 		return VM_FAULT_SIGBUS;
-	ret = mind_limit(vmf, vm);
-	if (ret)
-		return ret;
 	ret = map_frame(vmf, vm, flags);
 	if (likely(ret != VM_FAULT_OOM) || !flags)
 		return ret;
-	return mrm_guest_limit_wait(true) ? VM_FAULT_SIGBUS : map_frame(vmf, vm, 0);
+	return make_room(vmf, vm) ?: map_frame(vmf, vm, 0);
 }
 
 /*
@@ -318,11 +333,11 @@ static struct page *break_shared(struct mrm_vm *vm, unsigned long index, struct 
 	struct page *frame;
 
 	if (mrm_guest_limit(vm) != MRM_LIMIT_FAR)
-		mrm_guest_limit_ask();
+		mrm_guest_limit_ask(vm, MRM_ASK_MUCH);
 	frame = mrm_guest_page_break(vm, index, shared, flags);
 	if (frame != ERR_PTR(-ENOMEM) || !flags)
 		return frame;
-	if (mrm_guest_limit_wait(true))
+	if (mrm_guest_limit_wait(vm, MRM_ASK_ALL))
 		return ERR_PTR(-EINTR);
 	return mrm_guest_page_break(vm, index, shared, 0);
 }

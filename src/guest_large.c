@@ -104,7 +104,7 @@ static int install(struct mrm_vm *vm, unsigned long first, struct page *frame)
  */
 bool mrm_guest_large_is_wanted(const struct vm_area_struct *vma)
 {
-	return !(vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE)) && !mrm_thp_disabled(vma->vm_mm);
+	return !(vma->vm_flags & (VM_LOCKED | VM_NOHUGEPAGE)) && !mrm_thp_disabled(vma);
 }
 
 /* Can the fault be answered by a mapping of 2 MiB? */

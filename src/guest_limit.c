@@ -8,27 +8,34 @@
 #include "guest_limit.h"
 #include "vm.h"
 
-#define WAIT	HZ	/* at the most, with the process's mmap lock */
+#define WAIT	HZ	/* jiffies, as long as something is broken */
+#define WAITS	5
 
 static atomic_t questions;	/* asked so far */
 static unsigned int answered;	/* of these, the first so many */
-static bool ask_for_all;	/* one that was asked since is for all that there is */
 static void (*ask_fn)(void);
 static DECLARE_WAIT_QUEUE_HEAD(wake);
+
+/* Anybody's, as the same cgroup may pay for it. */
+static bool there_are_large(void)
+{
+	return mrm_counter_read(&mrm_host_counters, MRM_LARGE) > 0 ||
+	       mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD) > 0;
+}
 
 /**
  * mrm_guest_limit() - how near is a VM to the limit of its memory cgroup?
  * @vm: the VM
  *
  * Context: Any.
- * Return: MRM_LIMIT_FAR also if there are no large frames, or it was in vain to ask a moment ago.
+ * Return: MRM_LIMIT_FAR also if there are no large frames, or it was in vain to ask of late.
  */
 enum mrm_limit mrm_guest_limit(struct mrm_vm *vm)
 {
 	unsigned long vain_until = READ_ONCE(vm->limit_vain_until);
 
-	if (mrm_counter_read(&mrm_host_counters, MRM_LARGE) <= 0 ||
-	    (vain_until && time_before(jiffies, vain_until)) || !mrm_frame_is_short(vm, 0))
+	if (!there_are_large() || (vain_until && time_before(jiffies, vain_until)) ||
+	    !mrm_frame_is_short(vm, 0))
 		return MRM_LIMIT_FAR;
 	return mrm_frame_is_at_limit(vm) ? MRM_LIMIT_AT : MRM_LIMIT_NEAR;
 }
@@ -38,23 +45,29 @@ enum mrm_limit mrm_guest_limit(struct mrm_vm *vm)
  * @vm: for whom
  *
  * Context: Any.
- * Return: MRM_KILL_NOBODY where large frames could be broken first, else 0.
+ * Return: MRM_KILL_NOBODY if large frames could be broken first, else 0.
  */
 gfp_t mrm_guest_limit_flags(struct mrm_vm *vm)
 {
-	return vm->memcg && mrm_counter_read(&mrm_host_counters, MRM_LARGE) > 0 ?
-	       MRM_KILL_NOBODY : 0;
+	return there_are_large() && mrm_frame_is_short(vm, 0) ? MRM_KILL_NOBODY : 0;
 }
 
 /**
- * mrm_guest_limit_ask() - have large frames broken that are mostly untouched, near the limit
+ * mrm_guest_limit_ask() - have large frames broken, near the limit
+ * @vm: for whom
+ * @ask: which
  *
  * Context: Any.
  */
-void mrm_guest_limit_ask(void)
+void mrm_guest_limit_ask(struct mrm_vm *vm, enum mrm_limit_ask ask)
 {
 	void (*fn)(void);
 
+	if (READ_ONCE(vm->limit_asked) < ask)
+		WRITE_ONCE(vm->limit_asked, ask);
+	/* Whoever counts it sees what it is. */
+	smp_mb__before_atomic();
+	atomic_inc(&questions);
 	fn = READ_ONCE(ask_fn);
 	if (fn)
 		fn();
@@ -65,24 +78,36 @@ static bool is_answered(unsigned int question)
 	return (int)(READ_ONCE(answered) - question) >= 0;
 }
 
+static long broken(void)
+{
+	return mrm_counter_read(&mrm_host_counters, MRM_LARGE_BROKEN);
+}
+
 /**
- * mrm_guest_limit_wait() - the same, and wait for it, a second at the most
- * @all: all are to be broken that hold anything for nothing
+ * mrm_guest_limit_wait() - the same, and wait for it, a second at the most if nothing is broken
+ * @vm: for whom
+ * @ask: which
  *
  * Context: In a fault, without the lock of a frame; may sleep.
  * Return: 0; -EINTR after a fatal signal.
  */
-int mrm_guest_limit_wait(bool all)
+int mrm_guest_limit_wait(struct mrm_vm *vm, enum mrm_limit_ask ask)
 {
-	unsigned int question;
+	unsigned int question, i;
+	long before, left;
 
-	if (all)
-		WRITE_ONCE(ask_for_all, true);
-	/* Whoever counts it sees what it is. */
-	smp_mb__before_atomic();
-	question = atomic_inc_return(&questions);
-	mrm_guest_limit_ask();
-	return wait_event_killable_timeout(wake, is_answered(question), WAIT) < 0 ? -EINTR : 0;
+	mrm_guest_limit_ask(vm, ask);
+	question = atomic_read(&questions);
+	for (i = 0; i < WAITS; i++) {
+		before = broken();
+		left = wait_event_killable_timeout(wake, is_answered(question) ||
+						   !mrm_frame_is_short(vm, 0), WAIT);
+		if (left < 0)
+			return -EINTR;
+		if (left || broken() == before)
+			break;
+	}
+	return 0;
 }
 
 /**
@@ -95,20 +120,29 @@ void mrm_guest_limit_on_ask(void (*fn)(void))
 }
 
 /**
- * mrm_guest_limit_asked() - does somebody wait?
- * @question: which is to be answered
- * @all: see mrm_guest_limit_wait()
+ * mrm_guest_limit_is_asked() - has somebody asked since the last answer?
  *
- * Context: One at a time.
+ * Context: Any.
  * Return: true if so.
  */
-bool mrm_guest_limit_asked(unsigned int *question, bool *all)
+bool mrm_guest_limit_is_asked(void)
 {
-	*question = atomic_read(&questions);
-	/* Pairs with mrm_guest_limit_wait(). */
-	smp_rmb();
-	*all = xchg(&ask_for_all, false);
-	return !is_answered(*question);
+	return !is_answered(atomic_read(&questions));
+}
+
+/**
+ * mrm_guest_limit_question() - what is to be answered
+ *
+ * Context: Before it is looked who has asked; a full barrier.
+ * Return: for mrm_guest_limit_answer().
+ */
+unsigned int mrm_guest_limit_question(void)
+{
+	unsigned int question = atomic_read(&questions);
+
+	/* Pairs with mrm_guest_limit_ask(). */
+	smp_mb();
+	return question;
 }
 
 /**

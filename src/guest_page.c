@@ -221,24 +221,24 @@ static int try_install(struct xa_state *xas, struct mrm_vm *vm, struct page *fra
 }
 
 /* Return: there was no node, and now there is memory for one: to try again. */
-static bool room_for(struct xa_state *xas, struct mrm_vm *vm)
+static bool room_for(struct xa_state *xas, struct mrm_vm *vm, gfp_t flags)
 {
 	struct mem_cgroup *old = set_active_memcg(vm->memcg);
-	bool again = xas_nomem(xas, GFP_KERNEL);
+	bool again = xas_nomem(xas, GFP_KERNEL | flags);
 
 	set_active_memcg(old);
 	return again;
 }
 
 /* Nothing -> a frame that nobody else knows. */
-static int install(struct mrm_vm *vm, unsigned long index, struct page *frame)
+static int install(struct mrm_vm *vm, unsigned long index, struct page *frame, gfp_t flags)
 {
 	XA_STATE(xas, &vm->pages, index);
 	int err;
 
 	do
 		err = try_install(&xas, vm, frame);
-	while (room_for(&xas, vm));
+	while (room_for(&xas, vm, flags));
 	return err;
 }
 
@@ -246,7 +246,7 @@ static int install(struct mrm_vm *vm, unsigned long index, struct page *frame)
  * Nothing -> the zero frame, which is locked then.  While its node is waited for it is not:
  * others' faults and discards take that lock, and a cgroup at its limit waits long.
  */
-static int install_zero(struct mrm_vm *vm, unsigned long index, struct page *zero)
+static int install_zero(struct mrm_vm *vm, unsigned long index, struct page *zero, gfp_t flags)
 {
 	XA_STATE(xas, &vm->pages, index);
 	int err;
@@ -261,7 +261,7 @@ static int install_zero(struct mrm_vm *vm, unsigned long index, struct page *zer
 		err = try_install(&xas, vm, zero);
 		if (err)
 			mrm_frame_unlock(zero);
-	} while (room_for(&xas, vm));
+	} while (room_for(&xas, vm, flags));
 	return err;
 }
 
@@ -455,7 +455,7 @@ struct page *mrm_guest_page_populate(struct mrm_vm *vm, unsigned long index, gfp
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
 	mrm_frame_own(frame, vm, index);
-	err = install(vm, index, frame);
+	err = install(vm, index, frame, flags);
 	if (!err)
 		return frame;
 	discard_new(frame);
@@ -483,7 +483,7 @@ struct page *mrm_guest_page_populate_zero(struct mrm_vm *vm, unsigned long index
 	if (!zero)
 		return ERR_PTR(-ENOMEM);
 	get_page(zero);
-	err = install_zero(vm, index, zero);
+	err = install_zero(vm, index, zero, flags);
 	if (err)
 		mrm_shared_put(zero);
 	/* If not, the entry's reference is that of the count. */

@@ -54,7 +54,7 @@ unsigned int mrm_guest_page_zip(struct mrm_vm *vm, unsigned long index, struct p
  * mrm_guest_page_unzip() - zipped -> private
  * @vm: the VM
  * @index: the guest page
- * @flags: how hard to try for a frame: 0 in a fault, else MRM_SPARE and the like
+ * @flags: how hard to try for a frame: 0 or MRM_KILL_NOBODY in a fault, else MRM_SPARE
  *
  * Context: May sleep.
  * Return: the frame, locked and with a reference; NULL if the guest page is not zipped;
@@ -65,6 +65,7 @@ struct page *mrm_guest_page_unzip(struct mrm_vm *vm, unsigned long index, gfp_t 
 {
 	void *entry = xa_load(&vm->pages, index);
 	struct mrm_zipped *zipped = mrm_entry_zipped(entry);
+	bool wanted = (flags & MRM_SPARE) != MRM_SPARE;
 	struct page *frame;
 
 	if (!zipped)
@@ -74,7 +75,7 @@ struct page *mrm_guest_page_unzip(struct mrm_vm *vm, unsigned long index, gfp_t 
 		return frame;
 	if (mrm_unzip(zipped, frame)) {
 		/* Somebody wants it, and will not get it.  Or it was to be written, and stays. */
-		if (!flags)
+		if (wanted)
 			mrm_count(vm, MRM_READ_ERRORS, 1);
 		pr_err_ratelimited("VM %d (%s): the zipped page at %#lx is damaged\n", vm->pid,
 				   vm->name, index << PAGE_SHIFT);
@@ -84,7 +85,7 @@ struct page *mrm_guest_page_unzip(struct mrm_vm *vm, unsigned long index, gfp_t 
 	}
 	mrm_zip_free(vm, zipped);
 	/* What is only to be written instead was not wanted. */
-	if (!flags) {
+	if (wanted) {
 		mrm_count(vm, MRM_UNZIPS, 1);
 		trace_mrm_unzip(vm->pid, index);
 	}

@@ -24,8 +24,9 @@
 #define LOOK_EVERY	(1UL * HZ)		/* at what was broken in part */
 #define TIDY_MOST	(8UL * HZ)	/* at what somebody holds */
 #define ZEROES_EVERY	(60 * HZ)	/* what is not scanned is looked through */
-#define LIMIT_VAIN	HZ		/* jiffies, for which nobody asks if it was in vain */
-#define LIMIT_LEAST	128		/* parts; but when nobody could be given memory, any */
+#define LIMIT_VAIN	(1UL * HZ)	/* jiffies, for which nobody asks if it was in vain */
+#define LIMIT_VAIN_MOST	(60UL * HZ)	/* and if it was so again and again */
+#define LIMIT_LEAST	32		/* parts; but when nobody could be given memory, any */
 #define REBUILD_AFTER	(5 * HZ)	/* jiffies with enough memory */
 
 struct mrm_large_tunables mrm_large_tunables = {
@@ -122,12 +123,13 @@ enum scan_which { SCAN_NONE, SCAN_NEW, SCAN_ALL };
  * @unmap: those that are mapped are unmapped, to see whether they are touched
  * @all: those that are mapped are broken, too
  * @again: those of this VM are scanned again, as the scanner never does
+ * @at_once: those that are scanned, and save so much, are broken then
  * @found: how many were scanned, or unmapped, or are mapped and were left
  */
 struct sweep {
 	enum scan_which scan;
 	unsigned int saved;
-	bool unmap, all, again;
+	bool unmap, all, again, at_once;
 	unsigned long found;
 };
 
@@ -155,6 +157,8 @@ static void sweep_one(struct mrm_vm *vm, unsigned long index, struct sweep *s)
 		}
 		/* Where the scanner's lock was not to be had it is not yet. */
 		s->found += is_new && look.scanned;
+		if (s->at_once && look.scanned && look.saves >= s->saved)
+			break_and_share(vm, index);
 		return;
 	}
 	if (!s->saved || look.saves < s->saved)
@@ -178,11 +182,6 @@ static void sweep_fn(struct mrm_vm *vm, unsigned long first, void *sweep)
 		sweep_one(vm, index, sweep);
 }
 
-static bool breaking(void)
-{
-	return is_short() && !kthread_should_stop() && !freezing(current);
-}
-
 static bool tidying(void)
 {
 	return !kthread_should_stop() && !freezing(current);
@@ -204,7 +203,9 @@ static void sweep_vm(struct mrm_vm *vm, struct sweep *s, bool (*go_on)(void))
 		return;
 	mrm_share_prepare(vm);
 	s->again = s->scan == SCAN_NEW && look_for_zeroes(vm);
-	mrm_large_walk(vm, 0, sweep_fn, s, go_on);
+	/* What was not looked at is to be the next time. */
+	if (mrm_large_walk(vm, 0, sweep_fn, s, go_on) && s->again)
+		vm->zeroes_at = 0;
 }
 
 static void sweep_all(struct sweep *s, bool (*go_on)(void))
@@ -217,6 +218,95 @@ static void sweep_all(struct sweep *s, bool (*go_on)(void))
 		sweep_vm(vm, s, go_on);
 		mrm_vm_put(vm);
 	}
+}
+
+static struct mrm_vm *limited;	/* for whom large frames are being broken at a cgroup's limit */
+
+static bool is_near_limit(void)
+{
+	return mrm_frame_is_short(limited, 0) && tidying();
+}
+
+/* Of a VM: those that are known to save most first, then what is found out. */
+static void break_for_limit(struct mrm_vm *vm, enum mrm_limit_ask ask)
+{
+	unsigned int i, least = ask == MRM_ASK_ALL ? 1 : LIMIT_LEAST;
+	struct sweep look = {
+		.scan = ask == MRM_ASK_ALL ? SCAN_ALL : SCAN_NEW, .saved = least, .at_once = true,
+	};
+
+	for (i = 0; i < ARRAY_SIZE(least_saved) && is_near_limit(); i++) {
+		struct sweep s = { .saved = least_saved[i], .all = true };
+
+		if (least_saved[i] >= least)
+			sweep_vm(vm, &s, is_near_limit);
+	}
+	if (is_near_limit())
+		sweep_vm(vm, &look, is_near_limit);
+}
+
+/* Of a VM that asked for it, and of others that the same cgroup pays for. */
+static void mind_limit(struct mrm_vm *vm, enum mrm_limit_ask ask)
+{
+	unsigned long id = 0;
+	struct mrm_vm *other;
+
+	limited = vm;
+	break_for_limit(vm, ask);
+	while (is_near_limit() && (other = mrm_vm_next(&id))) {
+		if (other != vm && mrm_frame_shares_limit(vm, other))
+			break_for_limit(other, ask);
+		mrm_vm_put(other);
+	}
+	if (!tidying())
+		return;
+	vm->limit_vain = is_near_limit() ? clamp(2 * vm->limit_vain, LIMIT_VAIN, LIMIT_VAIN_MOST) :
+					   0;
+	WRITE_ONCE(vm->limit_vain_until, vm->limit_vain ? (jiffies + vm->limit_vain) | 1 : 0);
+}
+
+static void mind_limits(void)
+{
+	unsigned int question = mrm_guest_limit_question(), ask;
+	unsigned long id = 0;
+	struct mrm_vm *vm;
+
+	while (tidying() && (vm = mrm_vm_next(&id))) {
+		ask = xchg(&vm->limit_asked, MRM_ASK_NOTHING);
+		if (ask)
+			mind_limit(vm, ask);
+		mrm_vm_put(vm);
+	}
+	/* Who is not answered does not wait for ever. */
+	if (tidying())
+		mrm_guest_limit_answer(question);
+}
+
+/* Those who wait at a limit do not wait for all that. */
+static bool serving(void)
+{
+	if (mrm_guest_limit_is_asked())
+		mind_limits();
+	return tidying();
+}
+
+static bool breaking(void)
+{
+	return serving() && is_short();
+}
+
+static bool may_wait(void)
+{
+	return is_short() && tidying() && !mrm_guest_limit_is_asked();
+}
+
+/* So that what is in use is touched. */
+static void wait_for_touches(void)
+{
+	unsigned long until = jiffies + COLD_AFTER;
+
+	while (breaking() && time_before(jiffies, until))
+		wait_event_freezable_timeout(wake, !may_wait(), max(1L, (long)(until - jiffies)));
 }
 
 /*
@@ -246,7 +336,7 @@ static void break_some(void)
 		sweep_all(&s, breaking);
 		if (!s.found)
 			continue;
-		wait_event_freezable_timeout(wake, !breaking(), COLD_AFTER);
+		wait_for_touches();
 		s.unmap = false;
 		sweep_all(&s, breaking);
 	}
@@ -255,52 +345,6 @@ static void break_some(void)
 
 		sweep_all(&s, breaking);
 	}
-}
-
-static struct mrm_vm *limited;	/* whose large frames are being broken for a cgroup's limit */
-
-static bool is_near_limit(void)
-{
-	return mrm_frame_is_short(limited, 0) && tidying();
-}
-
-/* Of one VM at the limit of a memory cgroup: those that save most, and in the end all that do. */
-static void break_for_limit(struct mrm_vm *vm, bool all)
-{
-	struct sweep look = { .scan = all ? SCAN_ALL : SCAN_NEW };
-	unsigned int i;
-
-	limited = vm;
-	if (is_near_limit())
-		sweep_vm(vm, &look, is_near_limit);
-	for (i = 0; i < ARRAY_SIZE(least_saved) && is_near_limit(); i++) {
-		struct sweep s = { .saved = least_saved[i], .all = true };
-
-		if (all || least_saved[i] >= LIMIT_LEAST)
-			sweep_vm(vm, &s, is_near_limit);
-	}
-}
-
-/* All VMs near such a limit, as who asks may pay for the same as others that have more to give. */
-static void mind_limits(void)
-{
-	unsigned long id = 0, until;
-	unsigned int question;
-	struct mrm_vm *vm;
-	bool all;
-
-	mrm_guest_limit_asked(&question, &all);
-	while (tidying() && (vm = mrm_vm_next(&id))) {
-		break_for_limit(vm, all);
-		mrm_vm_put(vm);
-	}
-	id = 0;
-	until = (jiffies + LIMIT_VAIN) | 1;
-	while ((vm = mrm_vm_next(&id))) {
-		WRITE_ONCE(vm->limit_vain_until, mrm_frame_is_short(vm, 0) ? until : 0);
-		mrm_vm_put(vm);
-	}
-	mrm_guest_limit_answer(question);
 }
 
 /*
@@ -317,7 +361,7 @@ static void tidy_up(void)
 	if (held <= before && time_before(jiffies, next))
 		return;
 	if (held)
-		sweep_all(&s, tidying);
+		sweep_all(&s, serving);
 	left = mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD);
 	wait = left && left >= held ? clamp(2 * wait, LOOK_EVERY, TIDY_MOST) : 0;
 	next = jiffies + wait;
@@ -326,7 +370,7 @@ static void tidy_up(void)
 
 static bool plentiful(void)
 {
-	return !is_short() && tidying();
+	return !is_short() && tidying() && !mrm_guest_limit_is_asked();
 }
 
 /* jiffies; what is rebuilt is so in the middle of a second. */
@@ -343,7 +387,8 @@ static int large_thread(void *unused)
 					     mrm_nr_vms() ? next_look() : MAX_SCHEDULE_TIMEOUT);
 		/* Before it is looked what there is to do: who comes later kicks again. */
 		smp_store_mb(kicked, false);
-		mind_limits();
+		if (mrm_guest_limit_is_asked())
+			mind_limits();
 		if (is_short())
 			break_some();
 		tidy_up();

@@ -212,8 +212,10 @@ struct mrm_ahead {
  * @remap_at: jiffies, from when on they may be taken out of the way
  * @zeroes_at: jiffies, from when on its large frames are looked through for zeroes again, if it
  *	does not share; the thread's of large.c
- * @limit_vain_until: jiffies, until when nobody asks for more room below the limit of its memory
- *	cgroup, see guest_limit.c; 0: somebody may
+ * @limit_asked: enum mrm_limit_ask: what is to be broken for room below the limit of its memory
+ *	cgroup, see guest_limit.c
+ * @limit_vain: jiffies, for which nobody asks for that; 0: somebody may
+ * @limit_vain_until: jiffies, from when on somebody may again; 0: at any time
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
@@ -296,7 +298,8 @@ struct mrm_vm {
 	atomic_t rebuilt, remapping;
 	unsigned long rebuilding, rebuild_next;
 	unsigned long remap_at, zeroes_at;
-	unsigned long limit_vain_until;
+	unsigned int limit_asked;
+	unsigned long limit_vain, limit_vain_until;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;
