@@ -48,6 +48,8 @@ soon() {
 # and removes it.
 mrmd_makes_swap() {
 	local vm failed=0
+	# The test is all that this boot is for, so what is enabled has not been started.
+	systemctl -q is-enabled mrmd && systemctl start mrmd || return
 	MRM_KO=/root/build/kvm_mrm.ko /root/build/selftests/kvm/share_exact_test &
 	vm=$!
 	soon 60 mrmd_serves || failed=1
