@@ -39,6 +39,17 @@ void large_end(struct vm_process *vm, const char *when)
  */
 void large_are(struct vm_process *vm, long large, long private, const char *what)
 {
+	long are, alone = 0;
+
 	tap_equal(mrm_vm_get(vm->pid, "large_pages"), large, "%s: large pages", what);
-	tap_equal(mrm_vm_get(vm->pid, "private_pages"), private, "%s: private pages", what);
+	are = mrm_vm_get(vm->pid, "private_pages");
+	/*
+	 * One part in a million is taken for another's equal (large_scan.c), and has a shared
+	 * frame for itself when it has moved out.
+	 */
+	if (are == private - 1)
+		alone = mrm_vm_get(vm->pid, "shared_pages") > 0;
+	if (alone)
+		tap_note("%s: one was taken for another's equal", what);
+	tap_equal(are + alone, private, "%s: private pages", what);
 }
