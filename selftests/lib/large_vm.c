@@ -45,10 +45,10 @@ void large_are(struct vm_process *vm, long large, long private, const char *what
 	are = mrm_vm_get(vm->pid, "private_pages");
 	/*
 	 * One part in a million is taken for another's equal (large_scan.c), and has a shared
-	 * frame for itself when it has moved out.
+	 * frame for itself when it has moved out: all that is shared then is this one page.
 	 */
 	if (are == private - 1)
-		alone = mrm_vm_get(vm->pid, "shared_pages") > 0;
+		alone = mrm_vm_get(vm->pid, "shared_pages") == 1;
 	if (alone)
 		tap_note("%s: one was taken for another's equal", what);
 	tap_equal(are + alone, private, "%s: private pages", what);
