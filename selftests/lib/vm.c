@@ -124,6 +124,20 @@ void *vm_map_ram(size_t bytes, enum vm_backing backing)
 	return NULL;
 }
 
+static int set_slot(struct vm *vm, unsigned int slot, uint64_t gpa, void *start, size_t bytes,
+		    uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = bytes,
+		.userspace_addr = (unsigned long)start,
+	};
+
+	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+}
+
 /**
  * vm_set_slot() - give memory to KVM
  * @vm: the VM
@@ -135,14 +149,7 @@ void *vm_map_ram(size_t bytes, enum vm_backing backing)
  */
 int vm_set_slot(struct vm *vm, unsigned int slot, uint64_t gpa, void *start, size_t bytes)
 {
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.guest_phys_addr = gpa,
-		.memory_size = bytes,
-		.userspace_addr = (unsigned long)start,
-	};
-
-	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+	return set_slot(vm, slot, gpa, start, bytes, 0);
 }
 
 /**
@@ -545,14 +552,8 @@ int vm_user(struct vm *vm, const struct guest_work *work)
  */
 long vm_log_dirty(struct vm *vm, void *on)
 {
-	struct kvm_userspace_memory_region region = {
-		.guest_phys_addr = GUEST_RAM,
-		.memory_size = vm->config.pages * PAGE_SIZE,
-		.userspace_addr = (unsigned long)vm->view.ram,
-		.flags = *(bool *)on ? KVM_MEM_LOG_DIRTY_PAGES : 0,
-	};
-
-	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+	return set_slot(vm, 0, GUEST_RAM, vm->view.ram, vm->config.pages * PAGE_SIZE,
+			*(bool *)on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
 /**
