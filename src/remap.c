@@ -33,7 +33,6 @@ static void remap_work(struct callback_head *work)
 {
 	struct remap *r = container_of(work, struct remap, work);
 	struct mrm_vm *vm = mrm_file_vm(r->file);
-
 	int err = -ESRCH;
 
 	if (current->mm == vm->mm && !(current->flags & PF_EXITING))
@@ -44,7 +43,7 @@ static void remap_work(struct callback_head *work)
 	kfree(r);
 }
 
-/* What of a mapping lies in the GiB around an address, in whole 2 MiB. */
+/* What of a mapping lies in the GiB around an address, in whole 2 MiB; that of the address does. */
 static unsigned long piece(const struct vm_area_struct *vma, unsigned long address,
 			   unsigned long *start)
 {
@@ -52,7 +51,15 @@ static unsigned long piece(const struct vm_area_struct *vma, unsigned long addre
 
 	*start = max(ALIGN_DOWN(address, SZ_1G), ALIGN(vma->vm_start, PMD_SIZE));
 	end = min(end, ALIGN_DOWN(vma->vm_end, PMD_SIZE));
-	return end > *start ? end - *start : 0;
+	return end - *start;
+}
+
+/* A mapping that ends in the middle of 2 MiB cannot have them as a whole. */
+static bool covers(const struct vm_area_struct *vma, unsigned long address)
+{
+	unsigned long start = ALIGN_DOWN(address, PMD_SIZE);
+
+	return vma->vm_start <= start && start + PMD_SIZE <= vma->vm_end;
 }
 
 /**
@@ -66,8 +73,9 @@ void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
 {
 	struct remap *r;
 
-	/* The mapping may have been told since that it is to have none. */
-	if (pmd_none(READ_ONCE(*vmf->pmd)) || !mrm_guest_large_is_wanted(vmf->vma)) {
+	/* The mapping may have been told since that it is to have none, or have been split. */
+	if (pmd_none(READ_ONCE(*vmf->pmd)) || !mrm_guest_large_is_wanted(vmf->vma) ||
+	    !covers(vmf->vma, vmf->address)) {
 		mrm_guest_large_is_mapped(vm, vmf->page);
 		return;
 	}
@@ -82,7 +90,7 @@ void mrm_remap_fault(struct vm_fault *vmf, struct mrm_vm *vm)
 	r->len = piece(vmf->vma, vmf->address, &r->start);
 	init_task_work(&r->work, remap_work);
 	r->file = get_file(vmf->vma->vm_file);
-	if (r->len && !task_work_add(current, &r->work, TWA_RESUME))
+	if (!task_work_add(current, &r->work, TWA_RESUME))
 		return;
 	fput(r->file);
 	kfree(r);
