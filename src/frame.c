@@ -260,13 +260,10 @@ bool mrm_frame_shares_limit(struct mrm_vm *vm, struct mrm_vm *other)
 	return false;
 }
 
-/* What was made room for by breaking one is not for the next one. */
-#define LARGE_ROOM	(4 * MRM_LARGE_PAGES)
-
 static struct page *alloc_large(struct mrm_vm *vm, gfp_t flags, int node)
 {
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || !IS_ENABLED(CONFIG_MEMORY_FAILURE) ||
-	    mrm_frame_is_short(vm, LARGE_ROOM))
+	    mrm_frame_is_short(vm, MRM_LARGE_ROOM))
 		return NULL;
 	return alloc_charged(vm, flags | (node == NUMA_NO_NODE ? 0 : __GFP_THISNODE),
 			     MRM_LARGE_ORDER, node);
@@ -289,6 +286,17 @@ bool mrm_frame_large_is_free(struct mrm_vm *vm, int node)
 	return frame;
 }
 
+/* What is in them is no good to whoever gets the page next. */
+static void clear_words(struct page *frame)
+{
+	unsigned int word;
+
+	for (word = MRM_LARGE_LEFT; word <= MRM_LARGE_SAVES; word++)
+		WRITE_ONCE(*mrm_large_word(frame, word), 0);
+	set_page_private(frame, 0);
+	*mrm_page_index_word(frame) = 0;
+}
+
 /**
  * mrm_frame_alloc_large() - a large frame
  * @vm: whose it is, and whose memory cgroup is charged
@@ -309,7 +317,7 @@ struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int n
 	if (!frame)
 		return NULL;
 	__folio_set_locked(page_folio(frame));
-	mrm_frame_forget_large(frame);
+	clear_words(frame);
 	*mrm_large_word(frame, MRM_LARGE_IS_UNTOUCHED) = 0;
 	mrm_frame_own(frame, vm, first);
 	return frame;
@@ -319,16 +327,23 @@ struct page *mrm_frame_alloc_large(struct mrm_vm *vm, unsigned long first, int n
  * mrm_frame_forget_large() - a large frame is nobody's any more
  * @frame: its first part, locked
  *
- * What is in its words is no good to whoever gets the page next.
+ * The kernel keeps a page for itself that has failed, but not if it is given back as a part of
+ * 2 MiB.  These are kept for ever then.
  */
 void mrm_frame_forget_large(struct page *frame)
 {
-	unsigned int word;
+	unsigned long part;
 
-	for (word = MRM_LARGE_LEFT; word <= MRM_LARGE_SAVES; word++)
-		WRITE_ONCE(*mrm_large_word(frame, word), 0);
-	set_page_private(frame, 0);
-	*mrm_page_index_word(frame) = 0;
+	clear_words(frame);
+	for (part = 0; part < MRM_LARGE_PAGES; part++) {
+		if (likely(!PageHWPoison(frame + part)))
+			continue;
+		pr_warn_ratelimited("2 MiB of memory at %#llx are not used any more, as the page at %#llx has failed\n",
+				    PFN_PHYS(page_to_pfn(frame)),
+				    PFN_PHYS(page_to_pfn(frame + part)));
+		get_page(frame);
+		break;
+	}
 }
 
 /**

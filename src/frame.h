@@ -69,6 +69,8 @@ struct mrm_vm;
 
 #define MRM_LARGE_ORDER		(PMD_SHIFT - PAGE_SHIFT)
 #define MRM_LARGE_PAGES		BIT(MRM_LARGE_ORDER)
+/* Near a limit by so much there are none: what breaking one has made room for is not the next's. */
+#define MRM_LARGE_ROOM		(4 * MRM_LARGE_PAGES)
 
 /**
  * enum mrm_large_word - what is kept of a large frame

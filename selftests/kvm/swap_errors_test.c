@@ -13,8 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +21,7 @@
 
 #include "disk.h"
 #include "kernel_log.h"
+#include "memory_error.h"
 #include "mrm.h"
 #include "tap.h"
 #include "vm_process.h"
@@ -108,69 +107,9 @@ static void swap_all(const char *when)
 	tap_ok(wait_until(took_all, NULL, MRM_LONG), "%s: all is in swap", when);
 }
 
-static sigjmp_buf stop;
-
-/* A memory error, as a machine check that the accessing thread has to deal with. */
-static void on_bus(int signal, siginfo_t *info, void *context)
-{
-	(void)signal;
-	(void)context;
-	siglongjmp(stop, info->si_code == BUS_MCEERR_AR ? 1 : 2);
-}
-
-/*
- * In the VM's process.  Returns how many of so many pages cannot be read, -1 if one is wrong, or
- * -2 if the error is another one.
- */
-static long count_lost(struct vm *v, void *arg)
-{
-	size_t count = *(size_t *)arg;
-	struct guest_wrong wrong;
-	const struct sigaction action = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
-	volatile long lost = 0;
-	volatile size_t i;
-	int how;
-
-	sigaction(SIGBUS, &action, NULL);
-	for (i = 0; i < count; i++) {
-		how = sigsetjmp(stop, 1);
-		if (how == 2)
-			return -2;
-		if (how)
-			lost++;
-		else if (guest_check(&v->view, i, &wrong))
-			return -1;
-	}
-	signal(SIGBUS, SIG_DFL);
-	return lost;
-}
-
-static volatile long signals;		/* SIGBUS for a memory error that the guest met */
-
-static void on_guest_bus(int signal, siginfo_t *info, void *context)
-{
-	(void)signal;
-	(void)context;
-	if (info->si_code != BUS_MCEERR_AR)
-		_exit(1);
-	signals++;
-}
-
-/* In the VM's process: the guest reads.  Returns how often it met an error; -1 if it is wrong. */
-static long count_signals(struct vm *v, void *arg)
-{
-	const struct sigaction action = { .sa_sigaction = on_guest_bus, .sa_flags = SA_SIGINFO };
-	long err;
-
-	sigaction(SIGBUS, &action, NULL);
-	err = vm_guest(v, 0, arg);
-	signal(SIGBUS, SIG_DFL);
-	return err ? -1 : signals;
-}
-
 static long lost(size_t count)
 {
-	return process_call(&vm, count_lost, &count, sizeof(count));
+	return memory_count_lost(&vm, 0, count);
 }
 
 static void test_write_errors(void)
@@ -267,7 +206,7 @@ static void test_guest_meets(void)
 	snprintf(name, sizeof(name), "VM %d (", vm.pid);
 	kernel_log_from_now();
 	set_table(bad_table());
-	process_send(&vm, count_signals, &work, sizeof(work));
+	process_send(&vm, memory_count_signals, &work, sizeof(work));
 	tap_ok(wait_until(kernel_log_says, (void *)words, MRM_LONG),
 	       "the guest reads what cannot be read: the log names VM, page and file");
 	set_table(good_table());

@@ -39,3 +39,21 @@ int pagemap_read(pid_t pid, const void *address, size_t n, uint64_t *frames)
 		frames[i] = frames[i] & PRESENT ? frames[i] & FRAME : 0;
 	return 0;
 }
+
+/**
+ * pagemap_flags() - what a frame is to the kernel
+ * @frame: its number
+ * @flags: receives FRAME_IS_ and others
+ * Return: 0 or a negative errno.
+ */
+int pagemap_flags(uint64_t frame, uint64_t *flags)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		return -errno;
+	got = pread(fd, flags, sizeof(*flags), frame * sizeof(*flags));
+	close(fd);
+	return got == (ssize_t)sizeof(*flags) ? 0 : -EIO;
+}
