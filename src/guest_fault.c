@@ -114,11 +114,13 @@ static vm_fault_t mind_limit(struct vm_fault *vmf, struct mrm_vm *vm)
 
 	if (likely(limit == MRM_LIMIT_FAR))
 		return 0;
-	if (limit == MRM_LIMIT_NEAR || !fault_flag_allow_retry_first(vmf->flags) ||
-	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+	if (limit == MRM_LIMIT_NEAR || !fault_flag_allow_retry_first(vmf->flags)) {
 		mrm_guest_limit_ask(vm, MRM_ASK_MUCH);
-		return limit == MRM_LIMIT_AT && fault_flag_allow_retry_first(vmf->flags) ?
-		       VM_FAULT_RETRY : 0;
+		return 0;
+	}
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		mrm_guest_limit_ask(vm, MRM_ASK_MUCH);
+		return VM_FAULT_RETRY;
 	}
 	file = leave_fault(vmf);
 	mrm_guest_limit_wait(vm, MRM_ASK_MUCH);

@@ -8,11 +8,22 @@
 #include "guest_limit.h"
 #include "vm.h"
 
-#define WAIT	HZ	/* jiffies, as long as something is broken */
-#define WAITS	5
+#define WAIT		HZ		/* jiffies */
+#define WAIT_ALL	(5 * HZ)	/* before a process is ended */
+#define VAIN		(1UL * HZ)	/* jiffies, for which nobody asks if it was in vain */
+#define VAIN_MOST	(60UL * HZ)	/* and if it was so again and again */
 
-static atomic_t questions;	/* asked so far */
-static unsigned int answered;	/* of these, the first so many */
+/**
+ * struct queue - of those who asked for the same
+ * @asked: how many so far
+ * @answered: of these, the first so many
+ */
+struct queue {
+	atomic_t asked;
+	unsigned int answered;
+};
+
+static struct queue queues[MRM_ASK_ALL + 1];	/* by enum mrm_limit_ask */
 static void (*ask_fn)(void);
 static DECLARE_WAIT_QUEUE_HEAD(wake);
 
@@ -24,6 +35,53 @@ static bool there_are_large(void)
 }
 
 /**
+ * mrm_guest_limit_is_vain() - was it in vain to ask of late?
+ * @vm: for whom
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool mrm_guest_limit_is_vain(struct mrm_vm *vm)
+{
+	unsigned long until = READ_ONCE(vm->limit_vain_until);
+
+	return until && time_before(jiffies, until);
+}
+
+/**
+ * mrm_guest_limit_set_vain() - say so
+ * @vm: for whom
+ * @vain: whether it was; the more often, the longer it is so
+ *
+ * Context: One at a time.
+ */
+void mrm_guest_limit_set_vain(struct mrm_vm *vm, bool vain)
+{
+	unsigned long longer = vain ? clamp(2 * READ_ONCE(vm->limit_vain), VAIN, VAIN_MOST) : 0;
+
+	WRITE_ONCE(vm->limit_vain, longer);
+	/* 0 is for never. */
+	WRITE_ONCE(vm->limit_vain_until, vain ? (jiffies + longer) | 1 : 0);
+}
+
+/* When there is room for large frames again some may not be in vain. */
+static void forget_vain(struct mrm_vm *vm)
+{
+	if (likely(!READ_ONCE(vm->limit_vain_until)) || mrm_frame_is_short(vm, MRM_LARGE_ROOM))
+		return;
+	WRITE_ONCE(vm->limit_vain, 0);
+	WRITE_ONCE(vm->limit_vain_until, 0);
+}
+
+/* Its faults have waited as long as they may, and what they wait for goes on. */
+static bool has_waited(struct mrm_vm *vm)
+{
+	unsigned long until = READ_ONCE(vm->limit_waited_until);
+
+	return until && time_before(jiffies, until);
+}
+
+/**
  * mrm_guest_limit() - how near is a VM to the limit of its memory cgroup?
  * @vm: the VM
  *
@@ -32,12 +90,15 @@ static bool there_are_large(void)
  */
 enum mrm_limit mrm_guest_limit(struct mrm_vm *vm)
 {
-	unsigned long vain_until = READ_ONCE(vm->limit_vain_until);
-
-	if (!there_are_large() || (vain_until && time_before(jiffies, vain_until)) ||
-	    !mrm_frame_is_short(vm, 0))
+	if (!there_are_large())
 		return MRM_LIMIT_FAR;
-	return mrm_frame_is_at_limit(vm) ? MRM_LIMIT_AT : MRM_LIMIT_NEAR;
+	if (!mrm_frame_is_short(vm, 0)) {
+		forget_vain(vm);
+		return MRM_LIMIT_FAR;
+	}
+	if (mrm_guest_limit_is_vain(vm))
+		return MRM_LIMIT_FAR;
+	return mrm_frame_is_at_limit(vm) && !has_waited(vm) ? MRM_LIMIT_AT : MRM_LIMIT_NEAR;
 }
 
 /**
@@ -52,6 +113,25 @@ gfp_t mrm_guest_limit_flags(struct mrm_vm *vm)
 	return there_are_large() && mrm_frame_is_short(vm, 0) ? MRM_KILL_NOBODY : 0;
 }
 
+/* Return: the question's number. */
+static unsigned int put_question(struct mrm_vm *vm, enum mrm_limit_ask ask)
+{
+	unsigned int question;
+	void (*fn)(void);
+
+	/* Who asks for less takes nothing back. */
+	if (ask == MRM_ASK_ALL)
+		WRITE_ONCE(vm->limit_asked, ask);
+	else
+		cmpxchg(&vm->limit_asked, MRM_ASK_NOTHING, ask);
+	/* Whoever counts it, by a full barrier, sees what it is. */
+	question = atomic_inc_return(&queues[ask].asked);
+	fn = READ_ONCE(ask_fn);
+	if (fn)
+		fn();
+	return question;
+}
+
 /**
  * mrm_guest_limit_ask() - have large frames broken, near the limit
  * @vm: for whom
@@ -61,30 +141,24 @@ gfp_t mrm_guest_limit_flags(struct mrm_vm *vm)
  */
 void mrm_guest_limit_ask(struct mrm_vm *vm, enum mrm_limit_ask ask)
 {
-	void (*fn)(void);
-
-	if (READ_ONCE(vm->limit_asked) < ask)
-		WRITE_ONCE(vm->limit_asked, ask);
-	/* Whoever counts it sees what it is. */
-	smp_mb__before_atomic();
-	atomic_inc(&questions);
-	fn = READ_ONCE(ask_fn);
-	if (fn)
-		fn();
+	put_question(vm, ask);
 }
 
-static bool is_answered(unsigned int question)
+static bool is_answered(enum mrm_limit_ask ask, unsigned int question)
 {
-	return (int)(READ_ONCE(answered) - question) >= 0;
+	return (int)(READ_ONCE(queues[ask].answered) - question) >= 0;
 }
 
-static long broken(void)
+/* Who is about to be ended needs a page; others wait for what is kept free. */
+static bool is_served(struct mrm_vm *vm, enum mrm_limit_ask ask)
 {
-	return mrm_counter_read(&mrm_host_counters, MRM_LARGE_BROKEN);
+	if (ask == MRM_ASK_ALL)
+		return !mrm_frame_is_at_limit(vm);
+	return mrm_guest_limit_is_vain(vm) || !mrm_frame_is_short(vm, 0);
 }
 
 /**
- * mrm_guest_limit_wait() - the same, and wait for it, a second at the most if nothing is broken
+ * mrm_guest_limit_wait() - the same, and wait for it, a second at the most, or five for all
  * @vm: for whom
  * @ask: which
  *
@@ -93,21 +167,14 @@ static long broken(void)
  */
 int mrm_guest_limit_wait(struct mrm_vm *vm, enum mrm_limit_ask ask)
 {
-	unsigned int question, i;
-	long before, left;
+	unsigned int question = put_question(vm, ask);
+	long left;
 
-	mrm_guest_limit_ask(vm, ask);
-	question = atomic_read(&questions);
-	for (i = 0; i < WAITS; i++) {
-		before = broken();
-		left = wait_event_killable_timeout(wake, is_answered(question) ||
-						   !mrm_frame_is_short(vm, 0), WAIT);
-		if (left < 0)
-			return -EINTR;
-		if (left || broken() == before)
-			break;
-	}
-	return 0;
+	left = wait_event_killable_timeout(wake, is_answered(ask, question) || is_served(vm, ask),
+					   ask == MRM_ASK_ALL ? WAIT_ALL : WAIT);
+	if (!left && ask != MRM_ASK_ALL)
+		WRITE_ONCE(vm->limit_waited_until, (jiffies + WAIT) | 1);
+	return left < 0 ? -EINTR : 0;
 }
 
 /**
@@ -127,32 +194,45 @@ void mrm_guest_limit_on_ask(void (*fn)(void))
  */
 bool mrm_guest_limit_is_asked(void)
 {
-	return !is_answered(atomic_read(&questions));
+	return !is_answered(MRM_ASK_MUCH, atomic_read(&queues[MRM_ASK_MUCH].asked)) ||
+	       !is_answered(MRM_ASK_ALL, atomic_read(&queues[MRM_ASK_ALL].asked));
 }
 
 /**
  * mrm_guest_limit_question() - what is to be answered
+ * @ask: of those who asked for so much
  *
  * Context: Before it is looked who has asked; a full barrier.
- * Return: for mrm_guest_limit_answer().
+ * Return: for mrm_guest_limit_answer(); another one if somebody has asked since.
  */
-unsigned int mrm_guest_limit_question(void)
+unsigned int mrm_guest_limit_question(enum mrm_limit_ask ask)
 {
-	unsigned int question = atomic_read(&questions);
+	unsigned int question = atomic_read(&queues[ask].asked);
 
-	/* Pairs with mrm_guest_limit_ask(). */
+	/* Pairs with put_question(). */
 	smp_mb();
 	return question;
 }
 
 /**
+ * mrm_guest_limit_wake() - some may have room by now
+ *
+ * Context: Any.
+ */
+void mrm_guest_limit_wake(void)
+{
+	wake_up_all(&wake);
+}
+
+/**
  * mrm_guest_limit_answer() - it has been done
- * @question: what was asked
+ * @ask: for those who asked for so much
+ * @question: up to this one
  *
  * Context: One at a time.
  */
-void mrm_guest_limit_answer(unsigned int question)
+void mrm_guest_limit_answer(enum mrm_limit_ask ask, unsigned int question)
 {
-	WRITE_ONCE(answered, question);
-	wake_up_all(&wake);
+	WRITE_ONCE(queues[ask].answered, question);
+	mrm_guest_limit_wake();
 }

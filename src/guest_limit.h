@@ -6,12 +6,12 @@
  * can take nothing of that when the VM's memory cgroup is at its limit: it ends a process.  So
  * near the limit there are no more large frames (frame.c), and those are broken that hold
  * something for nothing, of all VMs that the cgroup pays for.  Faults that take memory notice,
- * and ask for it, and wait where little is left; large.c does it.  A frame of 4 KiB that still is
- * not to be had is tried for once more when all has been given that there was, before anybody is
- * ended for it.
+ * and ask for it, and wait where little is left; large_limit.c does it.  A frame of 4 KiB that
+ * still is not to be had is tried for once more when all has been given that there was, before
+ * anybody is ended for it.
  *
- * Page cache counts as used: who is near the limit for that alone loses only what is mostly
- * untouched.
+ * Page cache counts as used: who is near the limit for that alone loses, of its large frames, those
+ * of which a part is held for nothing that is worth it.
  */
 #ifndef MRM_GUEST_LIMIT_H
 #define MRM_GUEST_LIMIT_H
@@ -32,7 +32,10 @@ void mrm_guest_limit_ask(struct mrm_vm *vm, enum mrm_limit_ask ask);
 int mrm_guest_limit_wait(struct mrm_vm *vm, enum mrm_limit_ask ask);
 void mrm_guest_limit_on_ask(void (*fn)(void));
 bool mrm_guest_limit_is_asked(void);
-unsigned int mrm_guest_limit_question(void);
-void mrm_guest_limit_answer(unsigned int question);
+bool mrm_guest_limit_is_vain(struct mrm_vm *vm);
+void mrm_guest_limit_set_vain(struct mrm_vm *vm, bool vain);
+unsigned int mrm_guest_limit_question(enum mrm_limit_ask ask);
+void mrm_guest_limit_wake(void);
+void mrm_guest_limit_answer(enum mrm_limit_ask ask, unsigned int question);
 
 #endif

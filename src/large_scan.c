@@ -142,15 +142,9 @@ void mrm_large_scan_part(struct mrm_vm *vm, struct page *part)
 	mrm_guest_large_scanned(vm, part, saved, zero);
 }
 
-/**
- * mrm_large_scan_zeroes() - the same for a VM that does not share: it may still hold zeroes
- * @vm: the VM
- * @first: the first guest page of what may be a large frame
- *
- * Context: May sleep.
- */
-void mrm_large_scan_zeroes(struct mrm_vm *vm, unsigned long first)
+static unsigned int scan_zeroes(struct mrm_vm *vm, unsigned long first, bool note)
 {
+	unsigned int zeroes = 0;
 	struct page *part;
 	unsigned long i;
 	bool zero;
@@ -161,11 +155,39 @@ void mrm_large_scan_zeroes(struct mrm_vm *vm, unsigned long first)
 			continue;
 		if (mrm_frame_is_large(part)) {
 			zero = is_zero(part);
-			mrm_guest_large_scanned(vm, part, zero, zero);
+			zeroes += zero;
+			if (note)
+				mrm_guest_large_scanned(vm, part, zero, zero);
 		}
 		put_page(part);
 		mrm_cond_resched();
 	}
+	return zeroes;
+}
+
+/**
+ * mrm_large_scan_zeroes() - the same for a VM that is not scanned: zeroes alone are found
+ * @vm: the VM
+ * @first: the first guest page of a large frame
+ *
+ * Context: May sleep.
+ */
+void mrm_large_scan_zeroes(struct mrm_vm *vm, unsigned long first)
+{
+	scan_zeroes(vm, first, true);
+}
+
+/**
+ * mrm_large_scan_count_zeroes() - how many parts hold nothing, whatever the scanner knows?
+ * @vm: the VM
+ * @first: the first guest page of a large frame
+ *
+ * Context: May sleep.
+ * Return: so many.
+ */
+unsigned int mrm_large_scan_count_zeroes(struct mrm_vm *vm, unsigned long first)
+{
+	return scan_zeroes(vm, first, false);
 }
 
 /**

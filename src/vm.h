@@ -211,11 +211,15 @@ struct mrm_ahead {
  * @rebuild_next: the guest page at which looking for more of them goes on; the rebuilder's
  * @remap_at: jiffies, from when on they may be taken out of the way
  * @zeroes_at: jiffies, from when on its large frames are looked through for zeroes again, if it
- *	does not share; the thread's of large.c
+ *	does not share; large_sweep.c's
+ * @zeroes_next: the guest page at which that goes on, as it was cut off; 0: it was not
  * @limit_asked: enum mrm_limit_ask: what is to be broken for room below the limit of its memory
  *	cgroup, see guest_limit.c
  * @limit_vain: jiffies, for which nobody asks for that; 0: somebody may
  * @limit_vain_until: jiffies, from when on somebody may again; 0: at any time
+ * @limit_pass: the last one that found nothing for its limit; large_limit.c's
+ * @limit_search: the last one that came to it; large_limit.c's
+ * @limit_waited_until: jiffies, from when on its faults wait for it again; 0: at any time
  * @scan: the scanner's cursor
  * @sample: its working set, see sample.c
  * @balance: what it is given, see balance.c
@@ -297,9 +301,10 @@ struct mrm_vm {
 	} adopting;
 	atomic_t rebuilt, remapping;
 	unsigned long rebuilding, rebuild_next;
-	unsigned long remap_at, zeroes_at;
+	unsigned long remap_at, zeroes_at, zeroes_next;
 	unsigned int limit_asked;
-	unsigned long limit_vain, limit_vain_until;
+	unsigned long limit_vain, limit_vain_until, limit_waited_until;
+	unsigned long limit_pass, limit_search;
 	struct mrm_scan scan;
 	struct mrm_sample sample;
 	struct mrm_balance balance;
