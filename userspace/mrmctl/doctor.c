@@ -388,19 +388,18 @@ static void look_at_ksm(struct examination *x)
 
 static void look_at_huge_pages(struct examination *x)
 {
-	uint64_t total = 0, huge = 0, kib = 0;
+	uint64_t total = 0, huge = 0;
 	char line[LINE];
 
 	if (find_line(x, "/proc/meminfo", "MemTotal:", line))
 		sscanf(line, "MemTotal: %" SCNu64, &total);
-	if (find_line(x, "/proc/meminfo", "HugePages_Total:", line))
-		sscanf(line, "HugePages_Total: %" SCNu64, &huge);
-	if (find_line(x, "/proc/meminfo", "Hugepagesize:", line))
-		sscanf(line, "Hugepagesize: %" SCNu64, &kib);
-	if (total && huge * kib > total / 2)
+	/* Of all sizes that there are. */
+	if (find_line(x, "/proc/meminfo", "Hugetlb:", line))
+		sscanf(line, "Hugetlb: %" SCNu64, &huge);
+	if (total && huge > total / 2)
 		tell(x, HINT, "sysctl vm.nr_hugepages, and <hugepages/> in the guests' XML",
 		     "%" PRIu64 " of %" PRIu64 " MiB are for huge pages, which cannot be shared",
-		     huge * kib / 1024, total / 1024);
+		     huge / 1024, total / 1024);
 }
 
 /* And how many guests started without being asked for.  Somebody who may not ask does not know. */

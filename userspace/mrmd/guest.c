@@ -121,7 +121,8 @@ static void refused(void *data, const char *file, const char *value, int error)
 		break;
 	case -EINVAL:
 	case -ERANGE:
-		if (strcmp(file, "min_bytes") && strcmp(file, "max_bytes")) {
+		if ((strcmp(file, "min_bytes") && strcmp(file, "max_bytes")) ||
+		    strtoull(value, NULL, 10) <= refusal->guest->size) {
 			log_error("guest %s: %s = %s: the kernel does not take this value", name,
 				  file, value);
 			break;

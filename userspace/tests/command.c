@@ -441,9 +441,10 @@ static void test_doctor(void)
 	tree_write(&tree, "io_missed", "0");
 	tree_write(&tree, "io_bounces", "0");
 	run(HOST "rm -r $H/etc $H/run");
-	run(HOST "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
-		 "printf 'MemTotal: 4096000 kB\nHugePages_Total: 1500\nHugepagesize: 2048 kB\n' "
-		 ">$H/proc/meminfo");
+	run(HOST
+	    "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
+	    "printf 'MemTotal: 4096000 kB\nHugePages_Total: 0\nHugepagesize: 2048 kB\nHugetlb: 3072000 kB\n' "
+	    ">$H/proc/meminfo");
 	tree_write(&tree, "share_cpu_max", "0");
 	tree_write(&tree, "vm/1000/adopted_bytes", "0");
 	tree_write(&tree, "vm/1000/not_adopted_reason", "hugetlb pages");
