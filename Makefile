@@ -56,6 +56,12 @@ test:				## unit tests, then selftests on the test host, on 6.12 and 6.1
 test-all:			## the same on 7.2, the debug kernel and EPT as well (four hours on two processors)
 	@MRM_STOP_SECONDS=60 scripts/test 6.12 6.1 7.2 debug ept
 
+test-faults:			## while every 97th allocation fails that is made for the module (debug kernel)
+	@MRM_OVERCOMMIT_SECONDS=120 scripts/test --faults 97
+
+test-kcsan:			## those that drive /dev/kvm, on a kernel that looks for data races
+	@scripts/test kcsan
+
 test-guests:			## all tests with whole libvirt guests (40 minutes)
 	@scripts/test --guests
 
@@ -70,6 +76,11 @@ test-ept:			## the tests that drive /dev/kvm, on Intel's EPT in Bochs
 
 test-package:			## install, boot and remove the Debian packages on Debian 13 and 12
 	@scripts/test-package
+
+test-release:			## all of these, one after the other, as before a release (a day)
+	@for target in test-all test-guests test-package test-faults test-kcsan; do \
+		$(MAKE) $$target || exit; done
+	@$(MAKE) soak MINUTES=60
 
 bench-share:			## the same guests under KSM and under us, in one run
 	@scripts/host --budget 1800 -- selftests/bench/bench-share
@@ -111,4 +122,4 @@ help:				## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-io bench-policy figures style check-host clean help
+.PHONY: all module user install uninstall dkms dkms-remove deb demo test test-all test-guests soak test-ept test-package test-faults test-kcsan test-release bench-share bench-reclaim bench-neighbour bench-paging bench-large bench-io bench-policy figures style check-host clean help

@@ -531,6 +531,21 @@ static void test_reclaim(void)
 	       write_bytes(path, "0", 1) == 1, "reclaim: any number is taken");
 }
 
+/* Not even root writes to what is there to be read. */
+static void test_read_only(void)
+{
+	unsigned int i, j, wrong = 0, n = 0;
+
+	for (i = 0; i < nr_files; i++) {
+		if (!files[i].rule || files[i].rule->mode & 0200)
+			continue;
+		n++;
+		for (j = 0; j < COUNT(junk); j++)
+			wrong += write_bytes(files[i].path, junk[j].text, junk[j].bytes) > 0;
+	}
+	tap_ok(n && !wrong, "what is there to be read is never written: %u files", n);
+}
+
 int main(void)
 {
 	const struct vm_config config = { .pages = RAM_PAGES };
@@ -562,6 +577,7 @@ int main(void)
 	}
 	test_hash_bits();
 	test_reclaim();
+	test_read_only();
 	test_log();
 	snprintf(salt, sizeof(salt), MRM_SYSFS "/vm/%d/salt", vm.pid);
 	test_secret(salt);
