@@ -2,7 +2,9 @@
 /*
  * VMs killed at random moments, in the middle of adoption, sharing, breaking and
  * discarding, with a neighbour that shares with them: it keeps every byte, and
- * nothing of the dead stays.
+ * nothing of the dead stays.  The module is unloaded and loaded again after each
+ * of the first kills of a kind, and after the last: not after all, as the neighbour
+ * is another one each time, and that takes seconds.
  *
  * MRM_KILLS: how often, each (default: 20).  MRM_SEED: to repeat the moments.
  */
@@ -17,6 +19,8 @@
 #include "mrm.h"
 #include "setting.h"
 #include "tap.h"
+
+#define ALONE	3	/* kills of each kind, by themselves between two reloads of the module */
 
 /* One of these, to the process or to one thread: all end the process. */
 static const int deadly[] = { SIGKILL, SIGKILL, SIGKILL, SIGTERM, SIGSEGV, SIGABRT };
@@ -61,6 +65,16 @@ static void test_killed(enum busy_with what, long times, uint64_t *seed)
 	mrm_reload(busy_words[what]);
 }
 
+static void test_all_kills(enum busy_with what, uint64_t *seed)
+{
+	long left = setting("MRM_KILLS", 20), i;
+
+	for (i = 0; i < ALONE && left; i++, left--)
+		test_killed(what, 1, seed);
+	if (left)
+		test_killed(what, left, seed);
+}
+
 int main(void)
 {
 	enum busy_with what;
@@ -70,6 +84,6 @@ int main(void)
 	busy_begin();
 	seed = setting_seed("MRM_SEED");
 	for (what = 0; what < NR_BUSY; what++)
-		test_killed(what, setting("MRM_KILLS", 20), &seed);
+		test_all_kills(what, &seed);
 	return tap_done();
 }

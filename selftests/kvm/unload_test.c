@@ -28,24 +28,6 @@ static bool refused(int err)
 	return err == -EBUSY || err == -EWOULDBLOCK;
 }
 
-static bool left(void)
-{
-	static const char * const paths[] = {
-		MRM_SYSFS, MRM_DEBUGFS, "/sys/kernel/tracing/events/mrm", "/sys/module/kvm_mrm",
-		"/sys/kernel/slab/mrm_vm",
-	};
-	bool any = false;
-	unsigned int i;
-
-	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (!access(paths[i], F_OK)) {
-			tap_note("%s is still there", paths[i]);
-			any = true;
-		}
-	}
-	return any;
-}
-
 static void test_refused(void)
 {
 	const struct vm_config config = { .pages = PAGES };
@@ -65,7 +47,7 @@ static void test_refused(void)
 	process_stop(&p);
 	mrm_nothing_left("after the VM has ended");
 	tap_ok(mrm_unload_wait(MRM_LONG), "then it is unloaded");
-	tap_ok(!left(), "and nothing is left");
+	tap_ok(mrm_gone(), "and nothing is left");
 	tap_equal(mrm_load(), 0, "and loaded again");
 }
 
@@ -86,12 +68,12 @@ static void test_many_times(void)
 		else
 			process_stop(&p);
 		bad += !mrm_unload_wait(MRM_LONG);
-		bad += left();
+		bad += !mrm_gone();
 		bad += !!mrm_load();
 	}
 	tap_equal(bad, 0, "unloaded and loaded %d times, with a VM in between", TIMES);
 	for (i = 0; i < TIMES; i++)
-		bad += !mrm_unload_wait(MRM_LONG) || left() || mrm_load();
+		bad += !mrm_unload_wait(MRM_LONG) || !mrm_gone() || mrm_load();
 	tap_equal(bad, 0, "and as often without");
 }
 
@@ -174,7 +156,7 @@ static void test_without_kvm(void)
 		tap_skip("KVM cannot be unloaded", "loading without KVM");
 	} else {
 		tap_equal(mrm_load(), -ENOENT, "without kvm.ko the module does not load");
-		tap_ok(!left(), "and leaves nothing");
+		tap_ok(mrm_gone(), "and leaves nothing");
 	}
 	if (vendor && system(strcat(command, vendor)))
 		tap_bail("cannot load %s again", vendor);

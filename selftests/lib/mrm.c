@@ -474,6 +474,28 @@ bool mrm_loaded(void)
 	return !access(MRM_SYSFS, F_OK);
 }
 
+/**
+ * mrm_gone() - is nothing of the module left, after it was unloaded?
+ * Return: false if something is, which is told.
+ */
+bool mrm_gone(void)
+{
+	static const char * const paths[] = {
+		MRM_SYSFS, MRM_DEBUGFS, "/sys/kernel/tracing/events/mrm", "/sys/module/" MODULE,
+		"/sys/kernel/slab/mrm_vm",
+	};
+	bool gone = true;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (!access(paths[i], F_OK)) {
+			tap_note("%s is still there", paths[i]);
+			gone = false;
+		}
+	}
+	return gone;
+}
+
 /* To both kinds of faults that "selftests/run --faults" has injected. */
 static void inject(const char *file, const char *text)
 {
@@ -735,7 +757,7 @@ bool mrm_nothing_left(const char *when)
 }
 
 /**
- * mrm_reload() - nothing is left, and the module can go and come back; a result
+ * mrm_reload() - nothing is left, and the module can go without a trace and come back; a result
  * @when: what has just happened
  *
  * Tunables are as tests want them again.
@@ -749,7 +771,7 @@ bool mrm_reload(const char *when)
 
 	if (!mrm_nothing_left(when))
 		return false;
-	gone = mrm_unload_wait(MRM_LONG) && !mrm_loaded();
+	gone = mrm_unload_wait(MRM_LONG) && mrm_gone();
 	err = mrm_load();
 	tap_ok(gone && !err, "the module is unloaded and loaded again (%s)", when);
 	if (err)

@@ -46,6 +46,7 @@ char *mrm_vm_range(pid_t pid, const void *start, char buf[MRM_TEXT]);
 long kvm_large_mappings(void);
 
 bool mrm_loaded(void);
+bool mrm_gone(void);
 int mrm_load(void);
 int mrm_unload(void);
 bool mrm_unload_wait(int ms);
