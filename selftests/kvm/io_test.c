@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,46 +34,11 @@
 static struct vm_process vm;
 static const char *disk = DISK_NARROW;
 
-/**
- * struct transfer - what goes to or from a disk, a page at a time, past any cache
- * @disk: its path
- * @first: guest page; each has the block of its number
- * @count: how many
- * @times: how often
- * @write: to the disk
- */
-struct transfer {
-	const char *disk;
-	size_t first, count, times;
-	bool write;
-};
-
-static long transfer(struct vm *v, void *arg)
-{
-	const struct transfer *t = arg;
-	int fd = open(t->disk, O_RDWR | O_DIRECT | O_CLOEXEC);
-	long err = fd < 0 ? -errno : 0;
-	size_t time, i;
-
-	for (time = 0; !err && time < t->times; time++) {
-		for (i = t->first; !err && i < t->first + t->count; i++) {
-			ssize_t n = t->write ? pwrite(fd, vm_page(v, i), PAGE_SIZE, i * PAGE_SIZE) :
-					       pread(fd, vm_page(v, i), PAGE_SIZE, i * PAGE_SIZE);
-
-			if (n != (ssize_t)PAGE_SIZE)
-				err = n < 0 ? -errno : -EIO;
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
 static void move(size_t first, size_t count, size_t times, bool write)
 {
-	const struct transfer t = { disk, first, count, times, write };
+	const struct disk_transfer t = { disk, first, count, times, write };
 
-	if (process_call(&vm, transfer, &t, sizeof(t)))
+	if (process_call(&vm, disk_transfer, &t, sizeof(t)))
 		tap_bail("the disk fails");
 }
 

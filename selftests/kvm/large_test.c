@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -26,28 +25,6 @@
 
 static struct vm_process vm;
 
-/* A number of the process's memory map, of the mapping of RAM, in KiB. */
-static long map_says(const char *key)
-{
-	unsigned long from, to, ram = (unsigned long)vm.ram;
-	char path[64], line[256];
-	bool here = false;
-	long value = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps", vm.pid);
-	f = fopen(path, "r");
-	while (f && value < 0 && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = from <= ram && ram < to;
-		else if (here && !strncmp(line, key, strlen(key)))
-			sscanf(line + strlen(key), ": %ld", &value);
-	}
-	if (f)
-		fclose(f);
-	return value;
-}
-
 static void test_first_touch(void)
 {
 	long i, kvm = kvm_large_mappings(), before;
@@ -57,7 +34,8 @@ static void test_first_touch(void)
 	for (i = 0; i < LARGE / 2; i++)
 		process_fill(&vm, i * PARTS + 70 * i, 1, 1 << 20);
 	large_are(&vm, LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
-	tap_equal(map_says("FilePmdMapped"), LARGE / 2 * 2048, "they are mapped as large ones");
+	tap_equal(large_map_says(&vm, "FilePmdMapped"), LARGE / 2 * 2048,
+		  "they are mapped as large ones");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE / 2, "for the guest, too");
 	else
@@ -66,7 +44,8 @@ static void test_first_touch(void)
 		if (process_guest(&vm, GUEST_READ, i * PARTS + 5, 1))
 			tap_bail("cannot read");
 	large_are(&vm, LARGE, PAGES, "the guest reads in the others");
-	tap_equal(map_says("FilePmdMapped"), LARGE * 2048, "what is read is mapped as large, too");
+	tap_equal(large_map_says(&vm, "FilePmdMapped"), LARGE * 2048,
+		  "what is read is mapped as large, too");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "and for the guest");
 	tap_ok(mrm_wait_count("overhead_bytes", before + (long)HUGE_SIZE,
@@ -323,7 +302,7 @@ static bool all_mapped(void *unused)
 {
 	(void)unused;
 	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
-	return map_says("FilePmdMapped") == LARGE * 2048;
+	return large_map_says(&vm, "FilePmdMapped") == LARGE * 2048;
 }
 
 /* Those that were looked at while they were being filled are, when they are touched again. */
@@ -555,10 +534,10 @@ static void test_unwanted(void)
 	tap_ok(!wait_until(are_rebuilt, &more, 3000), "and no more");
 	large_are(&vm, LARGE / 2, PAGES - half, "after that");
 	tap_equal(process_user(&vm, GUEST_VERIFY, 0, HALF), 0, "user space reads the rest");
-	mapped = map_says("Rss");
+	mapped = large_map_says(&vm, "Rss");
 	tap_ok(mapped >= HALF * (long)PAGE_SIZE / 1024, "by page tables of its own");
 	tap_ok(!mrm_vm_wait(vm.pid, "large_pages", more, LARGE, 3000), "nothing is rebuilt");
-	tap_equal(map_says("Rss"), mapped, "nor unmapped for that");
+	tap_equal(large_map_says(&vm, "Rss"), mapped, "nor unmapped for that");
 	mrm_set("large_rebuild_rate", "0");
 	tap_equal(mrm_vm_get(vm.pid, "broken_pages"), broken,
 		  "nothing is unshared for what is not rebuilt");

@@ -190,3 +190,34 @@ int disk_message(const char *name, const char *message)
 	close(fd);
 	return err;
 }
+
+/**
+ * disk_transfer() - read guest pages from a disk, or write them to it
+ * @vm: the VM
+ * @transfer: a struct disk_transfer
+ *
+ * For process_call().
+ *
+ * Return: 0 or a negative errno.
+ */
+long disk_transfer(struct vm *vm, void *transfer)
+{
+	const struct disk_transfer *t = transfer;
+	int fd = open(t->disk, O_RDWR | O_DIRECT | O_CLOEXEC);
+	long err = fd < 0 ? -errno : 0;
+	size_t time, i;
+
+	for (time = 0; !err && time < t->times; time++) {
+		for (i = t->first; !err && i < t->first + t->count; i++) {
+			void *page = vm_page(vm, i);
+			ssize_t n = t->write ? pwrite(fd, page, PAGE_SIZE, i * PAGE_SIZE) :
+					       pread(fd, page, PAGE_SIZE, i * PAGE_SIZE);
+
+			if (n != (ssize_t)PAGE_SIZE)
+				err = n < 0 ? -errno : -EIO;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}

@@ -132,6 +132,21 @@ void fault_arm(pid_t pid, unsigned int n)
 		tap_bail("cannot write %s", path);
 }
 
+/**
+ * fault_left() - which of the allocations to come is going to fail
+ * @pid: as for fault_arm()
+ * Return: the n-th from now on; 0: it has failed, or none is to.
+ */
+unsigned int fault_left(pid_t pid)
+{
+	char path[PATH_MAX], text[32] = "";
+
+	fail_nth_path(path, pid);
+	if (file_read(path, text, sizeof(text)) < 0)
+		tap_bail("cannot read %s", path);
+	return strtoul(text, NULL, 10);
+}
+
 /* The innermost function of ours in the trace that the kernel has just logged. */
 static void find_site(char site[FAULT_SITE])
 {
@@ -171,13 +186,10 @@ static void find_site(char site[FAULT_SITE])
  */
 bool fault_fired(pid_t pid, char site[FAULT_SITE])
 {
-	char path[PATH_MAX], text[32] = "";
-	bool fired;
+	bool fired = !fault_left(pid);
+	char path[PATH_MAX];
 
 	fail_nth_path(path, pid);
-	if (file_read(path, text, sizeof(text)) < 0)
-		tap_bail("cannot read %s", path);
-	fired = strtol(text, NULL, 10) == 0;
 	file_write(path, "0");
 	if (fired)
 		find_site(site);

@@ -18,6 +18,7 @@ bool fault_begin(void);
 void fault_any_module(void);
 void fault_our_module(void);
 void fault_arm(pid_t pid, unsigned int n);
+unsigned int fault_left(pid_t pid);
 bool fault_fired(pid_t pid, char site[FAULT_SITE]);
 void fault_storm(unsigned int interval);
 unsigned long fault_storm_end(void);

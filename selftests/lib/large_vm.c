@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+
 #include "large_vm.h"
 #include "mrm.h"
 #include "tap.h"
@@ -52,4 +55,31 @@ void large_are(struct vm_process *vm, long large, long private, const char *what
 	if (alone)
 		tap_note("%s: one was taken for another's equal", what);
 	tap_equal(are + alone, private, "%s: private pages", what);
+}
+
+/**
+ * large_map_says() - a number of a VM's memory map (smaps), of the mapping that RAM begins in
+ * @vm: it
+ * @key: which: "FilePmdMapped" is what is mapped as large pages
+ * Return: KiB; -1 if it is not told.
+ */
+long large_map_says(const struct vm_process *vm, const char *key)
+{
+	unsigned long from, to, ram = (unsigned long)vm->ram;
+	char path[64], line[256];
+	bool here = false;
+	long value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", vm->pid);
+	f = fopen(path, "re");
+	while (f && value < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = from <= ram && ram < to;
+		else if (here && !strncmp(line, key, strlen(key)))
+			sscanf(line + strlen(key), ": %ld", &value);
+	}
+	if (f)
+		fclose(f);
+	return value;
 }
