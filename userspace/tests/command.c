@@ -450,7 +450,7 @@ static void test_doctor(void)
 	tree_write(&tree, "vm/1000/not_adopted_reason", "hugetlb pages");
 	expect(1, "probes are off (ftrace_enabled)", DOCTOR);
 	tap_has(output, "KSM runs as well", "KSM");
-	tap_has(output, "3000 of 4000 MiB", "huge pages");
+	tap_has(output, "3072 of 4000 MiB", "huge pages");
 	tap_has(output, "the scanner is stopped: share_cpu_max is 0", "a scanner that is stopped");
 	tap_has(output, "is adopted: hugetlb pages\n         without <hugepages/>",
 		"a VM that is not adopted, and why");
