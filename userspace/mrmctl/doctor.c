@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mrmctl doctor - what on this host stands in the way, and what to do about it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "client.h"
 #include "json_out.h"
 #include "mrmctl.h"
+#include "signed.h"
 #include "text.h"
 
 #define LINE 512
@@ -148,13 +150,37 @@ static bool is_signed(const char *path)
 	return !strcmp(end, mark);
 }
 
-static bool takes_signed_modules_only(const struct examination *x)
+/* Is it in the kernel's log, which root can read?  Each read gives a record of that. */
+static bool log_has(const struct examination *x, const char *text)
 {
-	char line[LINE];
+	char path[LINE], record[8192];
+	bool found = false;
+	ssize_t n;
+	int fd;
 
-	return begins_with(x, "/sys/module/module/parameters/sig_enforce", "Y") ||
-	       (find_line(x, "/sys/kernel/security/lockdown", NULL, line) &&
-		!strstr(line, "[none]"));
+	host_path(x, "/dev/kmsg", path, sizeof(path));
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	while (!found) {
+		n = read(fd, record, sizeof(record) - 1);
+		/* What would have been next has been overwritten. */
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		found = strstr(record, text);
+	}
+	close(fd);
+	return found;
+}
+
+/* Of which module is not said, but those that DKMS builds have one key. */
+static bool refused_a_key(const struct examination *x)
+{
+	return log_has(x, "Loading of module with unavailable key is rejected") ||
+	       log_has(x, "unsigned module loading is restricted");
 }
 
 /* In the kernel, or in a module. */
@@ -224,11 +250,27 @@ static bool find_module(const struct examination *x, const char *release, char p
 	return true;
 }
 
+/* Keys are taken from the firmware after Secure Boot alone. */
+static const char *advice_for_key(bool secure)
+{
+	if (secure)
+		return "mokutil --import /var/lib/dkms/mok.pub, and reboot: see Secure Boot in "
+		       "install.md";
+	return "boot without module.sig_enforce=1 and lockdown=, or with Secure Boot: see there in "
+	       "install.md";
+}
+
 static void look_at_signature(struct examination *x, const char *module)
 {
-	const char *why = secure_boot(x) ? " (Secure Boot is on)" : "";
+	bool secure = secure_boot(x);
+	const char *why = secure ? " (Secure Boot is on)" : "";
 
-	if (is_signed(module))
+	if (is_signed(module) && refused_a_key(x))
+		tell(x, PROBLEM, advice_for_key(secure),
+		     "kvm_mrm is not loaded: the kernel refused its signature, as it does not know "
+		     "the key%s",
+		     why);
+	else if (is_signed(module))
 		tell(x, PROBLEM,
 		     "modprobe kvm_mrm; if its key is rejected, see Secure Boot in install.md",
 		     "kvm_mrm is not loaded, and the kernel takes modules signed with a key it "
@@ -254,7 +296,7 @@ static bool look_at_module(struct examination *x)
 		tell(x, PROBLEM,
 		     "DKMS needs linux-headers-$(uname -r); else see Documentation/install.md",
 		     "kvm_mrm is not installed for the running kernel, %s", kernel.release);
-	else if (takes_signed_modules_only(x))
+	else if (mrm_signed_modules_only(x->options->host))
 		look_at_signature(x, module);
 	else
 		tell(x, PROBLEM, "modprobe kvm_mrm, before the guests are started",
@@ -500,11 +542,11 @@ const struct command command_doctor = {
 	.arguments = "[--host DIR]",
 	.summary = "tell what stands in the way on this host",
 	.help = "Looks for what keeps kvm_mrm from working, or from working well, and says what to\n"
-		"do about it: no KVM, a module that is not installed, not loaded or not signed,\n"
-		"probes that are switched off, VMs that are not adopted, a scanner that is stopped,\n"
-		"VMs without salts, devices for which guest pages are copied and none is moved, mrmd\n"
-		"and its hook where there is libvirt, KSM, huge pages.  As root it sees more.  Ends\n"
-		"with status 1 when there is a problem.\n"
+		"do about it: no KVM, a module that is not installed, not loaded, not signed or not\n"
+		"with a key that the kernel knows, probes that are switched off, VMs that are not\n"
+		"adopted, a scanner that is stopped, VMs without salts, devices for which guest\n"
+		"pages are copied and none is moved, mrmd and its hook where there is libvirt, KSM,\n"
+		"huge pages.  As root it sees more.  Ends with status 1 when there is a problem.\n"
 		"\n"
 		"  --host DIR          look at the files below DIR instead, a copy of a host's\n"
 		"                      /proc, /sys, /lib/modules, /etc/libvirt, /run and /dev\n",

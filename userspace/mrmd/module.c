@@ -17,6 +17,7 @@
 #include "guest.h"
 #include "log.h"
 #include "module.h"
+#include "signed.h"
 
 /**
  * struct watch - a file that wakes us
@@ -134,6 +135,15 @@ static void uevent(int handle, int fd, int events, void *data)
 		look();
 }
 
+/* Why it may have been refused, as far as we may see; mrmctl, as root, sees more. */
+static const char *why_not_loaded(void)
+{
+	if (!mrm_signed_modules_only(""))
+		return "";
+	return ", and this kernel takes only modules signed with a key that it knows: "
+	       "\"mrmctl doctor\" tells what to do";
+}
+
 /**
  * module_init() - find the module, and notice when it comes and goes
  * @sysfs: where its files are when it is loaded
@@ -156,7 +166,7 @@ int module_init(const char *sysfs)
 		return -ENOMEM;
 	look();
 	if (root.fd < 0)
-		log_notice("kvm_mrm is not loaded; waiting for it");
+		log_notice("kvm_mrm is not loaded%s; waiting for it", why_not_loaded());
 	return 0;
 }
 

@@ -397,10 +397,24 @@ static void test_doctor(void)
 		 "mkdir -p $H/sys/firmware/efi/efivars; printf '\\006\\0\\0\\0\\001' "
 		 ">$H/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
 	expect(1, "modules signed with a key it knows only (Secure Boot is on)\n", DOCTOR);
+	/* Where the log has it. */
+	run(HOST "echo '6,1,2,-;kvm: SVM' >$H/dev/kmsg; "
+		 "echo '5,3,4,-;Loading of module with unavailable key is rejected' >>$H/dev/kmsg");
+	expect(1, "refused its signature, as it does not know the key (Secure Boot is on)\n",
+	       DOCTOR);
+	tap_has(output, "mokutil --import", "and what to do");
+	run(HOST "mv $H/sys/firmware $H/firmware");
+	expect(1, "refused its signature, as it does not know the key\n", DOCTOR);
+	tap_has(output, "boot without module.sig_enforce=1", "without Secure Boot");
+	run(HOST "mv $H/firmware $H/sys/firmware; echo '6,1,2,-;kvm: SVM' >$H/dev/kmsg");
+	expect(1, "modules signed with a key it knows only (Secure Boot is on)\n", DOCTOR);
 	run(HOST "echo N >$H/sys/module/module/parameters/sig_enforce; "
 		 "mkdir -p $H/sys/kernel/security; "
 		 "echo 'none [integrity] confidentiality' >$H/sys/kernel/security/lockdown");
 	expect(1, "modules signed with a key it knows only", DOCTOR);
+	run(HOST "echo '5,1,2,-;Lockdown: modprobe: unsigned module loading is restricted; see man "
+		 "kernel_lockdown.7' >$H/dev/kmsg");
+	expect(1, "refused its signature", DOCTOR);
 	run(HOST "echo '[none] integrity confidentiality' >$H/sys/kernel/security/lockdown");
 	expect(1, "kvm_mrm is not loaded\n", DOCTOR);
 	run(HOST "ln -s ${T#--sysfs=} $H/sys/kernel/mrm");
@@ -441,10 +455,10 @@ static void test_doctor(void)
 	tree_write(&tree, "io_missed", "0");
 	tree_write(&tree, "io_bounces", "0");
 	run(HOST "rm -r $H/etc $H/run");
-	run(HOST
-	    "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
-	    "printf 'MemTotal: 4096000 kB\nHugePages_Total: 0\nHugepagesize: 2048 kB\nHugetlb: 3072000 kB\n' "
-	    ">$H/proc/meminfo");
+	run(HOST "echo 0 >$H/proc/sys/kernel/ftrace_enabled; echo 1 >$H/sys/kernel/mm/ksm/run; "
+		 "echo 'MemTotal: 4096000 kB' >$H/proc/meminfo; "
+		 "printf 'HugePages_Total: 0\nHugepagesize: 2048 kB\nHugetlb: 3145728 kB\n' "
+		 ">>$H/proc/meminfo");
 	tree_write(&tree, "share_cpu_max", "0");
 	tree_write(&tree, "vm/1000/adopted_bytes", "0");
 	tree_write(&tree, "vm/1000/not_adopted_reason", "hugetlb pages");
