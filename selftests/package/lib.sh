@@ -56,6 +56,16 @@ module_is_ours() {
 		[ "$(modinfo -F srcversion "$module")" = "$(</sys/module/kvm_mrm/srcversion)" ]
 }
 
+# copy_module FILE - the module that DKMS built, as insmod takes it.
+copy_module() {
+	local module
+	module=$(modinfo -n kvm_mrm) || return
+	case $module in
+	*.xz) xz -dc "$module" ;;
+	*) cat "$module" ;;
+	esac >"$1"
+}
+
 # all_files - everything there is on this system, and what is in /etc, but for what
 # changes by itself, what apt and dpkg know of packages in general, what ldconfig keeps of any
 # library, and the key that DKMS makes for the machine, once, for all modules, in its directory.
