@@ -22,6 +22,29 @@ built_by_dkms() {
 	grep -q "$(uname -r).*: installed$" <<<"$status"
 }
 
+# dkms_says TEXT KERNEL [OPTION]... - of a kernel that is not here.
+dkms_says() {
+	local text=$1 kernel=$2 said
+	shift 2
+	said=$(dkms build -m kvm-mrm -v "$version" -k "$kernel" "$@" 2>&1)
+	echo "$kernel: status $?, $said"
+	[[ $said == *$text* ]]
+}
+
+# As dkms.conf has it.  One for which it would build lacks its headers here.
+for_supported_kernels_only() {
+	local kernel version excluded='includes a BUILD_EXCLUSIVE directive'
+	version=$(dpkg-query -W -f '${Version}' kvm-mrm-dkms)
+	for kernel in 5.10.0-1-amd64 6.0.0-1-amd64; do
+		dkms_says "$excluded" "$kernel" || return
+	done
+	for kernel in 6.1.0-1-amd64 6.12.0-1-amd64 7.2.0-1-amd64; do
+		dkms_says "headers for kernel $kernel cannot be found" "$kernel" || return
+	done
+	mkdir /tmp/without_kvm && echo 'CONFIG_KPROBES=y' >/tmp/without_kvm/.config &&
+		dkms_says "$excluded" 6.12.0-1-amd64 --kernelsourcedir /tmp/without_kvm
+}
+
 # As Documentation/install.md has it for Secure Boot.
 signed_by_dkms() {
 	modinfo -F signer kvm_mrm && [ -n "$(modinfo -F signer kvm_mrm)" ] &&
@@ -33,9 +56,26 @@ has_all_of() {
 	for file in /usr/bin/mrmctl /usr/share/man/man8/mrmctl.8.gz /usr/sbin/mrmd \
 		/usr/share/man/man8/mrmd.8.gz /etc/libvirt/hooks/qemu.d/mrm \
 		/usr/share/man/man4/kvm_mrm.4.gz /usr/share/bash-completion/completions/mrmctl \
-		/usr/lib/modules-load.d/kvm-mrm.conf; do
+		/usr/lib/modules-load.d/kvm-mrm.conf /usr/share/kvm-mrm/grafana.json \
+		/usr/share/kvm-mrm/alerts.yml /usr/share/doc/kvm-mrm/install.md.gz; do
 		installed_files | grep -qx "$file" || { echo "no $file"; return 1; }
+		[ -s "$file" ] || { echo "nothing in $file"; return 1; }
 	done
+	systemctl cat mrmd | grep '^ExecStart=/usr/sbin/mrmd' && systemctl is-enabled mrmd
+}
+
+man_pages() {
+	local page
+	for page in mrmctl.8 mrmd.8 kvm_mrm.4; do
+		zcat "/usr/share/man/man${page#*.}/$page.gz" |
+			grep -i "^\.TH ${page%.*} ${page#*.}" || return
+	done
+}
+
+completes() {
+	local COMP_WORDS=(mrmctl doc) COMP_CWORD=1 COMPREPLY=()
+	. /usr/share/bash-completion/completions/mrmctl && complete -p mrmctl && _mrmctl
+	[ "${COMPREPLY[*]}" = doctor ]
 }
 
 one_version() {
@@ -59,7 +99,10 @@ check "apt installs kvm-mrm, kvm-mrm-dkms and what they need" apt_install
 check "both are configured" configured
 check "DKMS has built and installed the module for this kernel" built_by_dkms
 check "and signed it with the key of the machine" signed_by_dkms
-check "tools, man pages, completion and modules-load.d are there" has_all_of
+check "DKMS builds it for kernels that are supported, and for no other" for_supported_kernels_only
+check "tools, man pages, completion, unit and modules-load.d are there" has_all_of
+check "the man pages are of what they are called by" man_pages
+check "mrmctl's arguments are completed" completes
 check "the module is loaded" module_loaded
 check "it is the one that DKMS built" module_is_ours
 check "package, mrmctl and module have the same version" one_version
