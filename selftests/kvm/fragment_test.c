@@ -39,6 +39,8 @@ static struct {
 	{ "/proc/sys/vm/min_free_kbytes", "4096", "" },
 	{ "/proc/sys/vm/lowmem_reserve_ratio", "0 0 0 0 0", "" },
 	{ "/proc/sys/vm/compaction_proactiveness", "0", "" },
+	/* Or hundreds of megabytes that were given back wait for a processor, and are not free. */
+	{ "/proc/sys/vm/percpu_pagelist_high_fraction", "1000", "" },
 };
 
 #define SETTINGS	(sizeof(settings) / sizeof(settings[0]))
