@@ -121,7 +121,8 @@ static void check_cached(struct check *c, struct mrm_vm *vm, unsigned long index
 	void *entry = xa_load(&vm->cached, index);
 
 	c->vm[MRM_SWAP_CACHED]++;
-	if (!mrm_entry_is_swapped(entry) || mrm_frame_checksum(frame) != mrm_entry_sum(entry))
+	if (!mrm_entry_is_swapped(entry) ||
+	    (!PageHWPoison(frame) && mrm_frame_checksum(frame) != mrm_entry_sum(entry)))
 		page_wrong(c, vm, index, "it holds what its slot does not");
 }
 
@@ -157,7 +158,8 @@ static void check_page(struct check *c, struct mrm_vm *vm, unsigned long index, 
 		c->vm[MRM_ZERO] += mrm_frame_is_zero(frame);
 		if (mrm_frame_salt(frame) != vm->salt)
 			page_wrong(c, vm, index, "shared under another salt");
-		if (mrm_frame_is_zero(frame) && !mrm_frame_contents_zero(frame))
+		if (mrm_frame_is_zero(frame) && !PageHWPoison(frame) &&
+		    !mrm_frame_contents_zero(frame))
 			page_wrong(c, vm, index, "the zero frame is not zero");
 		count_name(c, vm, index, frame);
 	} else {
