@@ -34,6 +34,12 @@ static bool there_are_large(void)
 	       mrm_counter_read(&mrm_host_counters, MRM_LARGE_HELD) > 0;
 }
 
+/* 0 is for never. */
+static bool is_before(unsigned long until)
+{
+	return until && time_before(jiffies, until);
+}
+
 /**
  * mrm_guest_limit_is_vain() - was it in vain to ask of late?
  * @vm: for whom
@@ -43,9 +49,7 @@ static bool there_are_large(void)
  */
 bool mrm_guest_limit_is_vain(struct mrm_vm *vm)
 {
-	unsigned long until = READ_ONCE(vm->limit_vain_until);
-
-	return until && time_before(jiffies, until);
+	return is_before(READ_ONCE(vm->limit_vain_until));
 }
 
 /**
@@ -60,7 +64,6 @@ void mrm_guest_limit_set_vain(struct mrm_vm *vm, bool vain)
 	unsigned long longer = vain ? clamp(2 * READ_ONCE(vm->limit_vain), VAIN, VAIN_MOST) : 0;
 
 	WRITE_ONCE(vm->limit_vain, longer);
-	/* 0 is for never. */
 	WRITE_ONCE(vm->limit_vain_until, vain ? (jiffies + longer) | 1 : 0);
 }
 
@@ -76,9 +79,7 @@ static void forget_vain(struct mrm_vm *vm)
 /* Its faults have waited as long as they may, and what they wait for goes on. */
 static bool has_waited(struct mrm_vm *vm)
 {
-	unsigned long until = READ_ONCE(vm->limit_waited_until);
-
-	return until && time_before(jiffies, until);
+	return is_before(READ_ONCE(vm->limit_waited_until));
 }
 
 /**

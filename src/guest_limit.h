@@ -7,8 +7,8 @@
  * near the limit there are no more large frames (frame.c), and those are broken that hold
  * something for nothing, of all VMs that the cgroup pays for.  Faults that take memory notice,
  * and ask for it, and wait where little is left; large_limit.c does it.  A frame of 4 KiB that
- * still is not to be had is tried for once more when all has been given that there was, before
- * anybody is ended for it.
+ * still is not to be had is tried for once more when what could be found in some seconds has been
+ * given, before anybody is ended for it.
  *
  * Page cache counts as used: who is near the limit for that alone loses, of its large frames, those
  * of which a part is held for nothing that is worth it.

@@ -11,7 +11,7 @@
 #include "vm.h"
 
 #define LEAST		32	/* parts that breaking is to save; who is about to be ended: any */
-#define SEARCH_ALL	(4 * HZ)	/* jiffies, for all that are about to be ended */
+#define SEARCH_ALL	(4 * HZ)	/* jiffies, for all that are about to be ended; two goes */
 #define SEARCH_LEAST	(HZ / 10)	/* and for each */
 #define ROUNDS		4	/* others wait for the thread, too */
 
@@ -20,7 +20,8 @@ static struct mrm_vm *limited;	/* for whom frames are being broken */
 static struct mrm_vm *payer;	/* and whose: its own, or another's whom the same cgroup pays for */
 static unsigned int urgent;	/* so many were about to be ended when it began; others stop */
 static enum mrm_limit_ask asked;	/* for so much */
-static unsigned long until;	/* jiffies; 0: as long as it takes */
+static unsigned long each;	/* jiffies for one VM; 0: as long as it takes */
+static unsigned long until;	/* jiffies; 0: the same */
 static bool had_room;		/* there was for a moment */
 static unsigned long search;	/* one for a VM, through all whom the same cgroup pays for */
 static long woken;		/* as many had been broken when those were woken that wait */
@@ -137,6 +138,7 @@ static void serve(struct mrm_vm *vm, bool find_out)
 	long before = broken();
 
 	limited = vm;
+	until = each ? (jiffies + each) | 1 : 0;
 	had_room = false;
 	search++;
 	break_all(find_out ? NEW : KNOWN);
@@ -160,7 +162,7 @@ static unsigned long time_for_each(void)
 		n += READ_ONCE(vm->limit_asked) == MRM_ASK_ALL;
 		mrm_vm_put(vm);
 	}
-	return max(SEARCH_ALL / max(n, 1U), SEARCH_LEAST);
+	return max(SEARCH_ALL / 2 / max(n, 1U), SEARCH_LEAST);
 }
 
 /* Who was told of late that there is nothing is served only to be spared. */
@@ -170,14 +172,13 @@ static bool is_in_vain(struct mrm_vm *vm)
 }
 
 /* Those that asked for so much, of what is known; each limit once. */
-static void serve_known(unsigned long each)
+static void serve_known(void)
 {
 	unsigned long id = 0;
 	struct mrm_vm *vm;
 
 	pass++;
 	while (!is_stopped() && (vm = mrm_vm_next(&id))) {
-		until = each ? (jiffies + each) | 1 : 0;
 		if (READ_ONCE(vm->limit_asked) == asked && !is_in_vain(vm) &&
 		    vm->limit_pass != pass)
 			serve(vm, false);
@@ -189,13 +190,13 @@ static void serve_known(unsigned long each)
 static bool serve_all(enum mrm_limit_ask ask)
 {
 	unsigned int question = mrm_guest_limit_question(ask);
-	unsigned long id = 0, each = ask == MRM_ASK_ALL ? time_for_each() : 0;
+	unsigned long id = 0;
 	struct mrm_vm *vm;
 
 	asked = ask;
-	serve_known(each);
+	each = ask == MRM_ASK_ALL ? time_for_each() : 0;
+	serve_known();
 	while (!is_stopped() && (vm = mrm_vm_next(&id))) {
-		until = each ? (jiffies + each) | 1 : 0;
 		if (cmpxchg(&vm->limit_asked, ask, MRM_ASK_NOTHING) == ask && !is_in_vain(vm)) {
 			serve(vm, true);
 			/* What was begun is to be ended. */
@@ -207,7 +208,7 @@ static bool serve_all(enum mrm_limit_ask ask)
 		if (ask == MRM_ASK_ALL && mrm_guest_limit_question(ask) != question) {
 			question = mrm_guest_limit_question(ask);
 			each = time_for_each();
-			serve_known(each);
+			serve_known();
 		}
 	}
 	return !is_stopped();

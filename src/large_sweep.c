@@ -53,7 +53,8 @@ static void scan_one(struct mrm_vm *vm, unsigned long index, struct mrm_large_lo
 	mrm_share_scan_large(vm, index);
 	if (!mrm_guest_large_look(vm, index, look)) {
 		/* It saved so much that it was broken: now what it held is shared. */
-		mrm_share_scan_large(vm, index);
+		if (s->share)
+			mrm_share_scan_large(vm, index);
 		s->found += is_new;
 		return;
 	}

@@ -167,10 +167,12 @@ static void test_sparse(const char *file)
 static void test_sparse_neighbour(void)
 {
 	const struct vm_config config = { .pages = PAGES };
-	struct vm_process p, neighbour;
+	struct vm_process p, neighbour, outsider;
 	long kills = oom_kills();
 
 	mrm_set("alloc_guest_large_page", "1");
+	process_start(&outsider, &config);
+	fill_some(&outsider, 1);
 	start_with(&neighbour, &config);
 	fill_some(&neighbour, 1);
 	tap_equal(mrm_vm_get(neighbour.pid, "large_pages"), PAGES / PARTS, "all of it is large");
@@ -181,11 +183,15 @@ static void test_sparse_neighbour(void)
 	tap_equal(oom_kills(), kills, "48 MiB are had of another's untouched ones");
 	tap_between(mrm_vm_get(neighbour.pid, "large_pages"), 1, PAGES / PARTS / 2,
 		    "for which no more are broken than it takes");
+	tap_equal(mrm_vm_get(outsider.pid, "large_pages"), PAGES / PARTS,
+		  "and none of who is in another group");
 	mrm_check("with another's large pages at the limit");
 	no_limit();
-	tap_ok(process_verify(&neighbour) && process_verify(&p), "every byte is right");
+	tap_ok(process_verify(&neighbour) && process_verify(&p) && process_verify(&outsider),
+	       "every byte is right");
 	process_stop(&p);
 	process_stop(&neighbour);
+	process_stop(&outsider);
 	mrm_reload("after another's large pages at the limit");
 }
 
