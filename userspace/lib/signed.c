@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Whether the kernel takes any module: after Secure Boot it does not. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "signed.h"
+#include "sysfs.h"
 
-static bool first_line(const char *host, const char *file, char *line, int size)
+static bool says(const char *host, const char *file, char *text, size_t size)
 {
 	char path[PATH_MAX];
-	bool found;
-	FILE *f;
 
 	snprintf(path, sizeof(path), "%s%s", host, file);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	found = fgets(line, size, f);
-	fclose(f);
-	return found;
+	return !mrm_read_text(AT_FDCWD, path, text, size);
 }
 
 /**
@@ -29,11 +24,11 @@ static bool first_line(const char *host, const char *file, char *line, int size)
  */
 bool mrm_signed_modules_only(const char *host)
 {
-	char line[128];
+	char text[128];
 
-	if (first_line(host, "/sys/module/module/parameters/sig_enforce", line, sizeof(line)) &&
-	    *line == 'Y')
+	if (says(host, "/sys/module/module/parameters/sig_enforce", text, sizeof(text)) &&
+	    *text == 'Y')
 		return true;
-	return first_line(host, "/sys/kernel/security/lockdown", line, sizeof(line)) &&
-	       !strstr(line, "[none]");
+	return says(host, "/sys/kernel/security/lockdown", text, sizeof(text)) &&
+	       !strstr(text, "[none]");
 }
