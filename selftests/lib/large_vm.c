@@ -58,28 +58,30 @@ void large_are(struct vm_process *vm, long large, long private, const char *what
 }
 
 /**
- * large_map_says() - a number of a VM's memory map (smaps), of the mapping that RAM begins in
+ * large_map_says() - a number of a VM's memory map (smaps), of all mappings that RAM is in
  * @vm: it
  * @key: which: "FilePmdMapped" is what is mapped as large pages
  * Return: KiB; -1 if it is not told.
  */
 long large_map_says(const struct vm_process *vm, const char *key)
 {
-	unsigned long from, to, ram = (unsigned long)vm->ram;
+	unsigned long from, to, ram = (unsigned long)vm->ram, end = ram + vm->pages * PAGE_SIZE;
 	char path[64], line[256];
 	bool here = false;
-	long value = -1;
+	long value, sum = -1;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps", vm->pid);
 	f = fopen(path, "re");
-	while (f && value < 0 && fgets(line, sizeof(line), f)) {
+	/* What was mapped anew stays apart: a piece for each GiB that it is in. */
+	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = from <= ram && ram < to;
-		else if (here && !strncmp(line, key, strlen(key)))
-			sscanf(line + strlen(key), ": %ld", &value);
+			here = from < end && ram < to;
+		else if (here && !strncmp(line, key, strlen(key)) &&
+			 sscanf(line + strlen(key), ": %ld", &value) == 1)
+			sum = (sum < 0 ? 0 : sum) + value;
 	}
 	if (f)
 		fclose(f);
-	return value;
+	return sum;
 }
