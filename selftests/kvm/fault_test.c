@@ -311,7 +311,7 @@ static long rebuild(void)
 
 static bool is_mapped_as_large(void)
 {
-	return large_map_says(&vm, "FilePmdMapped") == HUGE_SIZE / 1024;
+	return large_map_says(&vm, PAGES, "FilePmdMapped") == HUGE_SIZE / 1024;
 }
 
 /* It is, or an allocation has failed: then it may be a minute until that is tried again. */

@@ -34,7 +34,7 @@ static void test_first_touch(void)
 	for (i = 0; i < LARGE / 2; i++)
 		process_fill(&vm, i * PARTS + 70 * i, 1, 1 << 20);
 	large_are(&vm, LARGE / 2, PAGES / 2, "one page in each 2 MiB is written");
-	tap_equal(large_map_says(&vm, "FilePmdMapped"), LARGE / 2 * 2048,
+	tap_equal(large_map_says(&vm, PAGES, "FilePmdMapped"), LARGE / 2 * 2048,
 		  "they are mapped as large ones");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE / 2, "for the guest, too");
@@ -44,7 +44,7 @@ static void test_first_touch(void)
 		if (process_guest(&vm, GUEST_READ, i * PARTS + 5, 1))
 			tap_bail("cannot read");
 	large_are(&vm, LARGE, PAGES, "the guest reads in the others");
-	tap_equal(large_map_says(&vm, "FilePmdMapped"), LARGE * 2048,
+	tap_equal(large_map_says(&vm, PAGES, "FilePmdMapped"), LARGE * 2048,
 		  "what is read is mapped as large, too");
 	if (kvm >= 0)
 		tap_equal(kvm_large_mappings() - kvm, LARGE, "and for the guest");
@@ -302,7 +302,7 @@ static bool all_mapped(void *unused)
 {
 	(void)unused;
 	process_guest(&vm, GUEST_TOUCH, 0, PAGES);
-	return large_map_says(&vm, "FilePmdMapped") == LARGE * 2048;
+	return large_map_says(&vm, PAGES, "FilePmdMapped") == LARGE * 2048;
 }
 
 /* Those that were looked at while they were being filled are, when they are touched again. */
@@ -534,10 +534,10 @@ static void test_unwanted(void)
 	tap_ok(!wait_until(are_rebuilt, &more, 3000), "and no more");
 	large_are(&vm, LARGE / 2, PAGES - half, "after that");
 	tap_equal(process_user(&vm, GUEST_VERIFY, 0, HALF), 0, "user space reads the rest");
-	mapped = large_map_says(&vm, "Rss");
+	mapped = large_map_says(&vm, HALF, "Rss");
 	tap_ok(mapped >= HALF * (long)PAGE_SIZE / 1024, "by page tables of its own");
 	tap_ok(!mrm_vm_wait(vm.pid, "large_pages", more, LARGE, 3000), "nothing is rebuilt");
-	tap_equal(large_map_says(&vm, "Rss"), mapped, "nor unmapped for that");
+	tap_equal(large_map_says(&vm, HALF, "Rss"), mapped, "nor unmapped for that");
 	mrm_set("large_rebuild_rate", "0");
 	tap_equal(mrm_vm_get(vm.pid, "broken_pages"), broken,
 		  "nothing is unshared for what is not rebuilt");

@@ -58,14 +58,15 @@ void large_are(struct vm_process *vm, long large, long private, const char *what
 }
 
 /**
- * large_map_says() - a number of a VM's memory map (smaps), of all mappings that RAM is in
+ * large_map_says() - a number of a VM's memory map (smaps)
  * @vm: it
+ * @pages: of all mappings that the first so many pages of RAM are in
  * @key: which: "FilePmdMapped" is what is mapped as large pages
  * Return: KiB; -1 if it is not told.
  */
-long large_map_says(const struct vm_process *vm, const char *key)
+long large_map_says(const struct vm_process *vm, size_t pages, const char *key)
 {
-	unsigned long from, to, ram = (unsigned long)vm->ram, end = ram + vm->pages * PAGE_SIZE;
+	unsigned long from, to, ram = (unsigned long)vm->ram, end = ram + pages * PAGE_SIZE;
 	char path[64], line[256];
 	bool here = false;
 	long value, sum = -1;

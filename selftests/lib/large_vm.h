@@ -14,6 +14,6 @@
 void large_start(struct vm_process *vm, long pages);
 void large_end(struct vm_process *vm, const char *when);
 void large_are(struct vm_process *vm, long large, long private, const char *what);
-long large_map_says(const struct vm_process *vm, const char *key);
+long large_map_says(const struct vm_process *vm, size_t pages, const char *key);
 
 #endif
